@@ -1,0 +1,246 @@
+//! The words of the fleet, one per thing. The same spelling serves the wire, SQL, metrics and logs.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A word that is not in the list it should come from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not a {kind}; known: {known}")]
+pub struct UnknownWord {
+    pub kind: &'static str,
+    pub given: String,
+    pub known: String,
+}
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident ($kind:literal) { $($(#[$vmeta:meta])* $variant:ident => $word:literal $(| $alias:literal)*),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word $(, alias = $alias)*)] $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(given: &str) -> Result<Self, UnknownWord> {
+                match given {
+                    $($word $(| $alias)* => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord {
+                        kind: $kind,
+                        given: given.chars().take(64).collect(),
+                        known: Self::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>().join(", "),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What a customer asks for.
+    Check("check") {
+        Ocr => "ocr",
+        FaceMatch => "face_match",
+        Liveness => "liveness",
+        Fraud => "fraud",
+        DataValidation => "data_validation",
+        AgeVerification => "age_verification",
+    }
+}
+
+words! {
+    /// One unit of work of a verification: what a job on the broker asks a worker to run.
+    Stage("stage") {
+        Ocr => "ocr",
+        FaceMatch => "face_match",
+        Liveness => "liveness",
+        Fraud => "fraud",
+    }
+}
+
+words! {
+    /// Two queues per stage, so that a batch never stands in front of a person who waits.
+    Lane("lane") {
+        Interactive => "interactive",
+        Batch => "batch",
+    }
+}
+
+words! {
+    /// Where a verification stands. Everything but `pending` is terminal,
+    /// except that a review turns `manual_review` into `verified` or `failed`.
+    Status("status") {
+        Pending => "pending",
+        Verified => "verified",
+        /// Checked, and not good.
+        Failed => "failed" | "rejected",
+        ManualReview => "manual_review" | "review",
+        Cancelled => "cancelled",
+        Expired => "expired",
+        /// We could not check; retryable.
+        Error => "error",
+    }
+}
+
+words! {
+    /// How one check ended.
+    CheckStatus("check status") {
+        Passed => "passed",
+        Failed => "failed",
+        Skipped => "skipped",
+        /// The input cannot carry a judgement; never read as passed.
+        Inconclusive => "inconclusive",
+        Error => "error",
+    }
+}
+
+words! {
+    DocumentType("document type") {
+        NationalId => "national_id" | "cin" | "cni" | "emirates_id" | "nin",
+        Passport => "passport",
+        DrivingLicense => "driving_license" | "permit",
+        ResidencePermit => "residence_permit" | "residence_card" | "iqama",
+        VoterId => "voter_id",
+    }
+}
+
+words! {
+    /// Which picture of a submission.
+    ImageRole("image") {
+        DocumentFront => "document_front" | "front",
+        DocumentBack => "document_back" | "back",
+        Selfie => "selfie",
+    }
+}
+
+words! {
+    Severity("severity") {
+        Info => "info",
+        Warning => "warning",
+        Critical => "critical",
+    }
+}
+
+words! {
+    RiskLevel("risk level") {
+        Low => "low",
+        Medium => "medium",
+        High => "high",
+        Critical => "critical",
+    }
+}
+
+words! {
+    /// Why a stage reached the customer's result.
+    ReasonCode("reason") {
+        DocumentExpired => "document_expired",
+        DocumentUnreadable => "document_unreadable",
+        FaceNotDetected => "face_not_detected",
+        MultipleFaces => "multiple_faces",
+        FaceMismatch => "face_mismatch",
+        LivenessFailed => "liveness_failed",
+        FraudDetected => "fraud_detected",
+        ImageQualityTooLow => "image_quality_too_low",
+        /// Ours: two sources on the document, or the document and `expected`, contradict each other.
+        DataInconsistency => "data_inconsistency",
+        /// Ours: the holder is younger than the policy's `minimum_age_years`.
+        Underage => "underage",
+        /// Ours: the check could not run after its attempts.
+        CheckError => "check_error",
+    }
+}
+
+words! {
+    Permission("permission") {
+        IdentityRead => "identity:read",
+        IdentityWrite => "identity:write",
+        DevelopersRead => "developers:read",
+        DevelopersWrite => "developers:write",
+    }
+}
+
+words! {
+    EventType("event type") {
+        VerificationCompleted => "identity.verification.completed",
+        VerificationFailed => "identity.verification.failed",
+        VerificationReview => "identity.verification.review",
+        VerificationError => "identity.verification.error",
+        FraudSignalDetected => "fraud.signal.detected",
+    }
+}
+
+impl Check {
+    /// The stage that has to run for this check; two checks are read off the OCR result.
+    pub const fn stage(self) -> Stage {
+        match self {
+            Self::Ocr | Self::DataValidation | Self::AgeVerification => Stage::Ocr,
+            Self::FaceMatch => Stage::FaceMatch,
+            Self::Liveness => Stage::Liveness,
+            Self::Fraud => Stage::Fraud,
+        }
+    }
+
+    /// What is checked where the customer names nothing.
+    pub const DEFAULT: [Self; 4] = [Self::Ocr, Self::FaceMatch, Self::Liveness, Self::Fraud];
+}
+
+impl Status {
+    pub const fn is_terminal(self) -> bool {
+        !matches!(self, Self::Pending)
+    }
+
+    /// The event that tells the customer; states a customer brought about himself are not told.
+    pub const fn event(self) -> Option<EventType> {
+        match self {
+            Self::Verified => Some(EventType::VerificationCompleted),
+            Self::Failed => Some(EventType::VerificationFailed),
+            Self::ManualReview => Some(EventType::VerificationReview),
+            Self::Error => Some(EventType::VerificationError),
+            Self::Pending | Self::Cancelled | Self::Expired => None,
+        }
+    }
+}
+
+impl RiskLevel {
+    /// The contract's bands: 0..=400 low, 401..=600 medium, 601..=800 high, 801..=1000 critical.
+    pub const fn of(risk_score: u32) -> Self {
+        match risk_score {
+            0..=400 => Self::Low,
+            401..=600 => Self::Medium,
+            601..=800 => Self::High,
+            _ => Self::Critical,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_are_taken_and_answers_are_canonical() {
+        assert_eq!("cin".parse::<DocumentType>().map(DocumentType::as_str), Ok("national_id"));
+        assert_eq!("iqama".parse::<DocumentType>().map(DocumentType::as_str), Ok("residence_permit"));
+        assert_eq!("rejected".parse::<Status>().map(Status::as_str), Ok("failed"));
+        assert_eq!(serde_json::to_string(&DocumentType::NationalId).unwrap(), "\"national_id\"");
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_known_ones() {
+        let error = "retina".parse::<Check>().unwrap_err().to_string();
+        assert!(error.contains("retina") && error.contains("face_match"), "{error}");
+    }
+}

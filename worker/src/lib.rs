@@ -1,0 +1,5 @@
+//! Receive loop, check stages on real models, webhook delivery.
+
+pub mod imaging;
+pub mod inference;
+pub mod stages;

@@ -1,0 +1,64 @@
+//! The check stages. Each is a value that takes images and returns a result:
+//! it knows no broker, no database, no configuration file.
+
+use crate::imaging::SourceImage;
+use crate::inference::Engine;
+use std::sync::Arc;
+use txid_shared::partial::{StageResult, Timing};
+use txid_shared::words::{DocumentType, ImageRole, Stage as StageName};
+
+/// The pictures of one submission. Decoding is lazy and happens once per process.
+#[derive(Clone, Default)]
+pub struct Images {
+    pub document_front: Option<Arc<SourceImage>>,
+    pub document_back: Option<Arc<SourceImage>>,
+    pub selfie: Option<Arc<SourceImage>>,
+}
+
+impl Images {
+    pub fn get(&self, role: ImageRole) -> Option<&Arc<SourceImage>> {
+        match role {
+            ImageRole::DocumentFront => self.document_front.as_ref(),
+            ImageRole::DocumentBack => self.document_back.as_ref(),
+            ImageRole::Selfie => self.selfie.as_ref(),
+        }
+    }
+
+    /// Front, then back, as far as they were sent.
+    pub fn document_sides(&self) -> impl Iterator<Item = (ImageRole, &Arc<SourceImage>)> {
+        [ImageRole::DocumentFront, ImageRole::DocumentBack]
+            .into_iter()
+            .filter_map(|role| Some((role, self.get(role)?)))
+    }
+}
+
+#[derive(Clone)]
+pub struct StageInput {
+    pub images: Images,
+    /// ISO 3166-1 alpha-2; absent in one-shot calls.
+    pub country: Option<String>,
+    pub document_type: Option<DocumentType>,
+}
+
+/// How a stage run ended. The runtime, not the stage, maps it to writes and acknowledgements.
+#[derive(Debug)]
+pub enum Outcome {
+    Completed(Completed),
+    /// Might go well another time (a session failed, memory ran out).
+    Retry { class: &'static str, message: String },
+    /// Will never go well on this input (an image that cannot be decoded).
+    Refused { class: &'static str, message: String },
+}
+
+#[derive(Debug)]
+pub struct Completed {
+    pub result: StageResult,
+    /// `queue_ms` is filled in by the runtime.
+    pub timing: Timing,
+}
+
+/// Synchronous and CPU-bound: runs on an inference thread that lends it its sessions.
+pub trait Stage: Send + Sync {
+    fn name(&self) -> StageName;
+    fn run(&self, input: &StageInput, engine: &mut Engine) -> Outcome;
+}
