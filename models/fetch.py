@@ -55,6 +55,7 @@ def main():
         cache, artifacts = work_list()
     except Failure as failure:
         return report("error", None, str(failure)) or 1
+    cache = os.path.abspath(cache)
     try:
         return run(cache, artifacts)
     except OSError as error:
@@ -66,6 +67,7 @@ def run(cache, artifacts):
     if missing:
         os.makedirs(cache, exist_ok=True)
         with locked(cache):
+            remove_leftovers(cache)
             # Someone else may have finished them while this process waited for its turn.
             missing = [a for a in missing if not ready(cache, a)]
             failed = fetch_all(cache, missing)
@@ -84,6 +86,13 @@ def fetch_all(cache, missing):
         packages.setdefault(package_key(artifact), []).append(artifact)
     for key, wanted in packages.items():
         folder = os.path.join(cache, "packages", key)
+        try:
+            package_archive(folder, wanted[0])
+        except Failure as failure:
+            for artifact in wanted:
+                report("error", artifact["name"], f"{artifact['name']}: {failure}")
+            failed.update(a["name"] for a in wanted)
+            continue
         outcomes = [fetch_one(cache, folder, artifact) for artifact in wanted]
         failed.update(a["name"] for a, done in zip(wanted, outcomes) if not done)
         if all(outcomes):
@@ -158,6 +167,15 @@ def write_whole(path, data):
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def remove_leftovers(cache):
+    """What a killed run left half done. Only under the lock: nobody else is writing then."""
+    for folder in [*FOLDERS.values(), "packages"]:
+        for path in glob.glob(os.path.join(cache, folder, ".part-*")):
+            os.unlink(path)
+        for path in glob.glob(os.path.join(cache, folder, ".coming-*")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class locked:
@@ -240,7 +258,7 @@ def download_pypi(folder, artifact):
 
 
 def download_npm(folder, artifact):
-    command = ["npm", "pack", "--silent", "--ignore-scripts", f"{artifact['package']}@{artifact['version']}"]
+    command = ["npm", "pack", "--loglevel=error", "--ignore-scripts", f"{artifact['package']}@{artifact['version']}"]
     settings = {
         "npm_config_cache": os.path.join(folder, "npm-cache"),
         "npm_config_update_notifier": "false",
@@ -288,6 +306,9 @@ def client(name, command, folder, remedy, settings=None):
         said = [line.strip() for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
         if any("No module named pip" in line for line in said):
             raise Failure(f"{name} is not installed: {remedy}")
+        if any("DO NOT MATCH THE HASHES" in line for line in said):
+            digests = ", ".join(line.lower() for line in said if line.startswith(("Expected", "Got")))
+            raise Failure(f"the package has the wrong digest ({digests}): it must not be used")
         errors = [line for line in said if line.lower().startswith(("error", "e:", "npm err"))] or said
         words = " | ".join(errors[-3:])[:400] or f"exit status {done.returncode}"
         raise Failure(f"{name} could not download the package ({words}). Check the network, proxy or mirror settings")

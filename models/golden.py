@@ -41,9 +41,9 @@ INPUTS = {
 }
 SPREAD, LARGEST = 4, 4
 # Processors differ in the order of their sums. The tolerance is far above what was seen between
-# ONNX Runtime with all of its optimisations and with none (at most 4e-4 for scores_16, 3e-5 else)
+# ONNX Runtime with all of its optimisations and with none (at most 4e-4 for face-detection, 4e-5 else)
 # and far below what a wrong kernel or a wrong file would do.
-RELATIVE_TOLERANCE, LEAST_TOLERANCE = 2e-3, 1e-4
+RELATIVE_TOLERANCE, LEAST_TOLERANCE = 2e-3, 5e-4
 
 
 def made_up(rule, shape, low, high, **stroke):
