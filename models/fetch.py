@@ -307,10 +307,14 @@ def client(name, command, folder, remedy, settings=None):
         if any("No module named pip" in line for line in said):
             raise Failure(f"{name} is not installed: {remedy}")
         if any("DO NOT MATCH THE HASHES" in line for line in said):
-            digests = ", ".join(line.lower() for line in said if line.startswith(("Expected", "Got")))
+            digests = ", ".join(" ".join(line.lower().split()) for line in said if line.startswith(("Expected", "Got")))
             raise Failure(f"the package has the wrong digest ({digests}): it must not be used")
         errors = [line for line in said if line.lower().startswith(("error", "e:", "npm err"))] or said
-        words = " | ".join(errors[-3:])[:400] or f"exit status {done.returncode}"
+        telling = [" ".join(line.split()) for line in errors if "complete log" not in line]
+        telling = [line for line in telling if line not in ("npm error", "npm ERR!")]
+        # npm says the cause first, pip and apt-get say it last.
+        telling = telling[:3] if name == "npm" else telling[-3:]
+        words = " | ".join(telling)[:400] or f"exit status {done.returncode}"
         raise Failure(f"{name} could not download the package ({words}). Check the network, proxy or mirror settings")
 
 

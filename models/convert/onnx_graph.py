@@ -113,11 +113,22 @@ class Graph:
         return self._node(op, [x.name], x.shape, **attributes)
 
     def prelu(self, x, slope):
-        # ONNX aligns the slope from the right: [C] would meet the width, so it becomes [C,1,1].
-        if prod(slope.shape) != x.shape[1]:
+        """relu(x) - slope * relu(-x), with the products as depthwise 1x1 convolutions.
+
+        ONNX's own PRelu gives the same values to the last bit, but ONNX Runtime computes it
+        slowly and outside of the blocked layout that it keeps convolutions in: the face embedding
+        took 27 ms with it and takes 14 ms so, the face mesh 5.3 and 2.5.
+        """
+        channels = x.shape[1]
+        if prod(slope.shape) != channels:
             raise ValueError("only one slope a channel is supported")
-        name = self.initializer(Constant([x.shape[1], 1, 1], slope.values))
-        return self._node("PRelu", [x.name, name], x.shape)
+        negated = self._scaled(x, (-1.0 for _ in range(channels)))
+        below = self._scaled(self.unary("Relu", negated), (-v for v in slope.values))
+        return self.binary("Add", below, self.unary("Relu", x))
+
+    def _scaled(self, x, factors):
+        weights = Constant([x.shape[1], 1, 1, 1], array("f", factors))
+        return self.conv(x, weights, None, (1, 1), False, groups=x.shape[1])
 
     def binary(self, op, a, b):
         rank = max(len(a.shape), len(b.shape))
