@@ -1,4 +1,64 @@
 //! ONNX Runtime: one environment per process, one engine (a session per model) per thread.
 
-/// The sessions that one inference thread owns.
-pub struct Engine;
+mod engine;
+mod files;
+mod golden;
+mod pool;
+
+pub use engine::{Engine, InferenceError, OutputTensor, Outputs};
+pub use files::{ModelError, ModelFiles};
+pub use pool::{InferencePool, PoolSettings};
+
+use txid_shared::words::Stage;
+
+/// The models by the names that the manifest gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Model {
+    TextDetection,
+    TextRecognition,
+    TextDirection,
+    FaceDetection,
+    FaceMesh,
+    FaceEmbedding,
+    AntiSpoof,
+}
+
+impl Model {
+    pub const ALL: [Self; 7] = [
+        Self::TextDetection,
+        Self::TextRecognition,
+        Self::TextDirection,
+        Self::FaceDetection,
+        Self::FaceMesh,
+        Self::FaceEmbedding,
+        Self::AntiSpoof,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TextDetection => "text-detection",
+            Self::TextRecognition => "text-recognition",
+            Self::TextDirection => "text-direction",
+            Self::FaceDetection => "face-detection",
+            Self::FaceMesh => "face-mesh",
+            Self::FaceEmbedding => "face-embedding",
+            Self::AntiSpoof => "anti-spoof",
+        }
+    }
+
+    /// What one stage needs; a worker loads only the models of the stages that it runs.
+    pub const fn of_stage(stage: Stage) -> &'static [Self] {
+        match stage {
+            Stage::Ocr => &[Self::TextDetection, Self::TextRecognition, Self::TextDirection],
+            Stage::FaceMatch => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding],
+            Stage::Liveness => &[Self::FaceDetection, Self::FaceMesh, Self::AntiSpoof],
+            Stage::Fraud => &[],
+        }
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

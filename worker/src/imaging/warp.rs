@@ -1,0 +1,247 @@
+//! Taking a quadrilateral or a turned square out of a picture.
+
+use super::{RgbImage, resize};
+use image::Rgb;
+use txid_shared::partial::Polygon;
+
+/// x' = (a·x + b·y + c) / (g·x + h·y + 1), y' = (d·x + e·y + f) / (g·x + h·y + 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Perspective([f64; 8]);
+
+impl Perspective {
+    /// Maps the rectangle 0,0..width,height onto the quadrilateral (corners clockwise from the top
+    /// left of the content). `None` where three corners lie on one line.
+    pub fn rectangle_to_quadrilateral(width: f32, height: f32, corners: &Polygon) -> Option<Self> {
+        let [p0, p1, p2, p3] = corners.map(|[x, y]| [f64::from(x), f64::from(y)]);
+        // Heckbert 1989, unit square to quadrilateral.
+        let (dx1, dy1) = (p1[0] - p2[0], p1[1] - p2[1]);
+        let (dx2, dy2) = (p3[0] - p2[0], p3[1] - p2[1]);
+        let (sx, sy) = (p0[0] - p1[0] + p2[0] - p3[0], p0[1] - p1[1] + p2[1] - p3[1]);
+        let determinant = dx1 * dy2 - dx2 * dy1;
+        if determinant.abs() < 1e-9 || width <= 0.0 || height <= 0.0 {
+            return None;
+        }
+        let g = (sx * dy2 - dx2 * sy) / determinant;
+        let h = (dx1 * sy - sx * dy1) / determinant;
+        let (width, height) = (f64::from(width), f64::from(height));
+        Some(Self([
+            (p1[0] - p0[0] + g * p1[0]) / width,
+            (p3[0] - p0[0] + h * p3[0]) / height,
+            p0[0],
+            (p1[1] - p0[1] + g * p1[1]) / width,
+            (p3[1] - p0[1] + h * p3[1]) / height,
+            p0[1],
+            g / width,
+            h / height,
+        ]))
+    }
+
+    /// Where a point of the rectangle lies in the picture.
+    pub fn apply(&self, x: f32, y: f32) -> [f32; 2] {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        let (x, y) = (f64::from(x), f64::from(y));
+        let depth = g * x + h * y + 1.0;
+        [((a * x + b * y + c) / depth) as f32, ((d * x + e * y + f) / depth) as f32]
+    }
+}
+
+/// A turn, a scale and a shift: x' = a·x − b·y + tx, y' = b·x + a·y + ty.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Similarity {
+    pub a: f32,
+    pub b: f32,
+    pub tx: f32,
+    pub ty: f32,
+}
+
+impl Similarity {
+    /// The least-squares map of `from` onto `to`, point by point. `None` where all points of `from`
+    /// are the same or there are none.
+    pub fn fit(from: &[[f32; 2]], to: &[[f32; 2]]) -> Option<Self> {
+        let count = from.len().min(to.len()) as f32;
+        if count < 2.0 {
+            return None;
+        }
+        let mean = |points: &[[f32; 2]]| {
+            let sum = points.iter().fold([0.0f32; 2], |sum, point| [sum[0] + point[0], sum[1] + point[1]]);
+            [sum[0] / count, sum[1] / count]
+        };
+        let (from_mean, to_mean) = (mean(from), mean(to));
+        let (mut dot, mut cross, mut norm) = (0.0, 0.0, 0.0);
+        for (source, target) in from.iter().zip(to) {
+            let [x, y] = [source[0] - from_mean[0], source[1] - from_mean[1]];
+            let [u, v] = [target[0] - to_mean[0], target[1] - to_mean[1]];
+            dot += x * u + y * v;
+            cross += x * v - y * u;
+            norm += x * x + y * y;
+        }
+        if norm < 1e-6 {
+            return None;
+        }
+        let (a, b) = (dot / norm, cross / norm);
+        Some(Self {
+            a,
+            b,
+            tx: to_mean[0] - (a * from_mean[0] - b * from_mean[1]),
+            ty: to_mean[1] - (b * from_mean[0] + a * from_mean[1]),
+        })
+    }
+
+    /// Maps a square of `side` pixels onto the square of `extent` picture pixels around `centre`,
+    /// turned clockwise by `angle` radians.
+    pub fn square_around(side: f32, centre: [f32; 2], extent: f32, angle: f32) -> Self {
+        let scale = extent / side;
+        let (a, b) = (scale * angle.cos(), scale * angle.sin());
+        let half = side / 2.0;
+        Self { a, b, tx: centre[0] - (a * half - b * half), ty: centre[1] - (b * half + a * half) }
+    }
+
+    pub fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
+    }
+
+    /// Source pixels per target pixel.
+    pub fn scale(&self) -> f32 {
+        self.a.hypot(self.b)
+    }
+
+    pub fn inverse(&self) -> Option<Self> {
+        let norm = self.a * self.a + self.b * self.b;
+        if norm < 1e-12 {
+            return None;
+        }
+        let (a, b) = (self.a / norm, -self.b / norm);
+        Some(Self { a, b, tx: -(a * self.tx - b * self.ty), ty: -(b * self.tx + a * self.ty) })
+    }
+}
+
+/// The quadrilateral as an upright rectangle of `width`×`height` pixels; outside the picture the
+/// border repeats. `None` where the quadrilateral has no area.
+pub fn warp_perspective(picture: &RgbImage, corners: &Polygon, width: u32, height: u32) -> Option<RgbImage> {
+    let side = |a: usize, b: usize| {
+        let ([x0, y0], [x1, y1]) = (corners[a], corners[b]);
+        (x1 - x0).hypot(y1 - y0)
+    };
+    let (across, down) = (side(0, 1).max(side(3, 2)), side(0, 3).max(side(1, 2)));
+    let density = |extent: f32, target: u32| extent / target.max(1) as f32;
+    let (factor_x, factor_y) = (oversampling(density(across, width)), oversampling(density(down, height)));
+    let (fine_width, fine_height) = (width * factor_x, height * factor_y);
+    let map = Perspective::rectangle_to_quadrilateral(fine_width as f32, fine_height as f32, corners)?;
+    let fine = sample(picture, fine_width, fine_height, |x, y| map.apply(x, y));
+    shrink(fine, width, height)
+}
+
+/// The square of `side` pixels that `map` places in the picture (target → picture); outside the
+/// picture the border repeats.
+pub fn warp_similarity(picture: &RgbImage, map: &Similarity, side: u32) -> Option<RgbImage> {
+    let factor = oversampling(map.scale());
+    let fine_scale = 1.0 / factor as f32;
+    let fine_side = side * factor;
+    let fine = sample(picture, fine_side, fine_side, |x, y| map.apply([x * fine_scale, y * fine_scale]));
+    shrink(fine, side, side)
+}
+
+/// Bilinear sampling sees two pixels in each direction: where the target is coarser than that,
+/// sample a multiple of it and average, or small text and lashes alias.
+fn oversampling(source_px_per_target_px: f32) -> u32 {
+    // 8 bounds the work for absurd quadrilaterals; a 4,000 px side into 512 still sees all pixels.
+    (source_px_per_target_px / 1.5).ceil().clamp(1.0, 8.0) as u32
+}
+
+fn shrink(fine: RgbImage, width: u32, height: u32) -> Option<RgbImage> {
+    if fine.dimensions() == (width, height) { Some(fine) } else { resize(&fine, width, height).ok() }
+}
+
+/// `place` tells for the centre of each target pixel where it lies in the picture.
+fn sample(picture: &RgbImage, width: u32, height: u32, place: impl Fn(f32, f32) -> [f32; 2]) -> RgbImage {
+    let (last_x, last_y) = (picture.width().saturating_sub(1), picture.height().saturating_sub(1));
+    let raw = picture.as_raw().as_slice();
+    let stride = picture.width() as usize * 3;
+    let mut target = RgbImage::new(width, height);
+    if picture.width() == 0 || picture.height() == 0 {
+        return target;
+    }
+    for (row, line) in target.chunks_exact_mut(width.max(1) as usize * 3).enumerate() {
+        for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
+            let [x, y] = place(column as f32 + 0.5, row as f32 + 0.5);
+            let x = (x - 0.5).clamp(0.0, last_x as f32);
+            let y = (y - 0.5).clamp(0.0, last_y as f32);
+            let (x0, y0) = (x as u32, y as u32);
+            let (x1, y1) = ((x0 + 1).min(last_x), (y0 + 1).min(last_y));
+            let (fx, fy) = ((fraction(x)), fraction(y));
+            let at = |x: u32, y: u32| y as usize * stride + x as usize * 3;
+            let (top_left, top_right, low_left, low_right) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
+            for (channel, value) in pixel.iter_mut().enumerate() {
+                let top = mix(raw[top_left + channel], raw[top_right + channel], fx);
+                let low = mix(raw[low_left + channel], raw[low_right + channel], fx);
+                *value = (top + (low - top) * fy + 0.5) as u8;
+            }
+        }
+    }
+    target
+}
+
+fn fraction(value: f32) -> f32 {
+    value - value.floor()
+}
+
+fn mix(from: u8, to: u8, weight: f32) -> f32 {
+    f32::from(from) + (f32::from(to) - f32::from(from)) * weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradient(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| Rgb([x as u8, y as u8, 77]))
+    }
+
+    #[test]
+    fn warping_the_whole_picture_gives_it_back() {
+        let picture = gradient(200, 120);
+        let whole = [[0.0, 0.0], [200.0, 0.0], [200.0, 120.0], [0.0, 120.0]];
+        assert_eq!(warp_perspective(&picture, &whole, 200, 120).unwrap(), picture);
+    }
+
+    #[test]
+    fn rotated_corners_turn_the_content_upright() {
+        let picture = gradient(200, 120);
+        // The content's top left lies at the picture's top right: turned clockwise by 90°.
+        let turned = [[200.0, 0.0], [200.0, 120.0], [0.0, 120.0], [0.0, 0.0]];
+        let upright = warp_perspective(&picture, &turned, 120, 200).unwrap();
+        assert_eq!(upright.get_pixel(0, 0).0[..2], [199, 0]);
+        assert_eq!(upright.get_pixel(119, 199).0[..2], [0, 119]);
+    }
+
+    #[test]
+    fn a_fine_pattern_is_averaged_and_not_aliased() {
+        let stripes = RgbImage::from_fn(512, 512, |x, _| Rgb([if x % 2 == 0 { 255 } else { 0 }; 3]));
+        let whole = [[0.0, 0.0], [512.0, 0.0], [512.0, 512.0], [0.0, 512.0]];
+        let small = warp_perspective(&stripes, &whole, 64, 64).unwrap();
+        let inner = (4..60).flat_map(|y| (4..60).map(move |x| (x, y)));
+        for (x, y) in inner {
+            let value = small.get_pixel(x, y).0[0];
+            assert!((118..=138).contains(&value), "{value} at {x},{y}");
+        }
+    }
+
+    #[test]
+    fn a_degenerate_quadrilateral_is_refused() {
+        let line = [[0.0, 0.0], [10.0, 10.0], [20.0, 20.0], [30.0, 30.0]];
+        assert!(warp_perspective(&gradient(40, 40), &line, 8, 8).is_none());
+    }
+
+    #[test]
+    fn a_similarity_is_recovered_from_its_points() {
+        let truth = Similarity { a: 1.5, b: -0.7, tx: 12.0, ty: -3.0 };
+        let from = [[1.0, 2.0], [30.0, 5.0], [11.0, 40.0]];
+        let to = from.map(|point| truth.apply(point));
+        let found = Similarity::fit(&from, &to).unwrap();
+        let back = found.inverse().unwrap();
+        for (source, target) in from.iter().zip(to) {
+            let [x, y] = back.apply(target);
+            assert!((x - source[0]).abs() < 1e-3 && (y - source[1]).abs() < 1e-3);
+        }
+    }
+}

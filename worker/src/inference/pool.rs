@@ -1,0 +1,322 @@
+//! The inference threads and the queue in front of them.
+
+use super::{Engine, ModelError, ModelFiles};
+use crate::stages::{Outcome, Stage, StageInput};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use txid_shared::words::{Lane, Stage as StageName};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSettings {
+    pub threads: usize,
+    /// Stage runs that may wait per lane; one more caller waits outside, without a place.
+    pub waiting_per_lane: usize,
+}
+
+impl PoolSettings {
+    /// One thread per processor that this process may use. The standard library counts the
+    /// affinity mask and the quota of the cgroup, not the processors of the host.
+    pub fn for_this_machine() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, waiting_per_lane: threads * 2 }
+    }
+}
+
+/// Owns the threads; dropping it lets running stages finish and then ends them.
+pub struct InferencePool {
+    shared: Arc<Shared>,
+    places: [Arc<Semaphore>; 2],
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    stages: Vec<Arc<dyn Stage>>,
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lanes: [VecDeque<Job>; 2],
+    closed: bool,
+}
+
+struct Job {
+    stage: StageName,
+    input: StageInput,
+    reply: oneshot::Sender<Outcome>,
+    _place: OwnedSemaphorePermit,
+}
+
+const fn lane_index(lane: Lane) -> usize {
+    match lane {
+        Lane::Interactive => 0,
+        Lane::Batch => 1,
+    }
+}
+
+impl InferencePool {
+    /// Builds an engine per thread from verified model files and starts the threads.
+    pub fn start(
+        files: &ModelFiles,
+        settings: PoolSettings,
+        stages: Vec<Arc<dyn Stage>>,
+    ) -> Result<Self, ModelError> {
+        let engines = (0..settings.threads.max(1)).map(|_| files.engine()).collect::<Result<Vec<_>, _>>()?;
+        Self::with_engines(engines, settings.waiting_per_lane, stages)
+    }
+
+    /// One thread per engine.
+    pub fn with_engines(
+        engines: Vec<Engine>,
+        waiting_per_lane: usize,
+        stages: Vec<Arc<dyn Stage>>,
+    ) -> Result<Self, ModelError> {
+        let shared =
+            Arc::new(Shared { stages, waiting: Mutex::new(Waiting::default()), arrived: Condvar::new() });
+        let place = || Arc::new(Semaphore::new(waiting_per_lane.max(1)));
+        let mut pool = Self { shared, places: [place(), place()], threads: Vec::new() };
+        for (number, engine) in engines.into_iter().enumerate() {
+            let shared = Arc::clone(&pool.shared);
+            let thread = std::thread::Builder::new()
+                .name(format!("inference-{number}"))
+                .spawn(move || shared.work(engine))
+                .map_err(ModelError::Thread)?;
+            pool.threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Runs a stage on the next free thread, interactive before batch. Waits for a place while the
+    /// lane is full. When the returned future is dropped before the stage starts, it never starts;
+    /// a stage that has started runs to its end.
+    pub async fn run(&self, stage: StageName, input: StageInput, lane: Lane) -> Outcome {
+        let closed = || Outcome::Retry { class: "shutting_down", message: "the worker is stopping".to_owned() };
+        let index = lane_index(lane);
+        let [interactive, batch] = &self.places;
+        let places = if index == 0 { interactive } else { batch };
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return closed() };
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut waiting = self.shared.lock();
+            if waiting.closed {
+                return closed();
+            }
+            if let Some(queue) = waiting.lanes.get_mut(index) {
+                queue.push_back(Job { stage, input, reply, _place: place });
+            }
+        }
+        self.shared.arrived.notify_one();
+        answer.await.unwrap_or_else(|_| closed())
+    }
+}
+
+impl Drop for InferencePool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.arrived.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread can only have panicked outside of a stage; there is nobody left to tell.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        // No stage code runs under this lock, so its contents are whole even if it is poisoned.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, mut engine: Engine) {
+        while let Some(Job { stage, input, reply, _place: place }) = self.next() {
+            drop(place);
+            if reply.is_closed() {
+                continue;
+            }
+            let outcome = self.run(stage, &input, &mut engine);
+            // Nobody waits any more when the deadline has passed meanwhile: the outcome is void.
+            drop(reply.send(outcome));
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            if let Some(job) = waiting.lanes.iter_mut().find_map(VecDeque::pop_front) {
+                return Some(job);
+            }
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, name: StageName, input: &StageInput, engine: &mut Engine) -> Outcome {
+        let Some(stage) = self.stages.iter().find(|stage| stage.name() == name) else {
+            return Outcome::Retry { class: "not_served", message: format!("this worker does not run {name}") };
+        };
+        engine.take_models_ms();
+        catch_unwind(AssertUnwindSafe(|| stage.run(input, engine))).unwrap_or_else(|_| {
+            // The panic's own text may hold values read from an image: it is not passed on.
+            Outcome::Retry { class: "crashed", message: format!("{name} panicked") }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::{Completed, Images};
+    use std::sync::mpsc;
+    use txid_shared::partial::{FraudResult, StageResult, Timing};
+
+    /// Tells when it starts and then does what it is told.
+    struct Fake {
+        started: Mutex<mpsc::Sender<Option<String>>>,
+        orders: Mutex<mpsc::Receiver<Order>>,
+    }
+
+    enum Order {
+        Finish,
+        Panic,
+    }
+
+    impl Stage for Fake {
+        fn name(&self) -> StageName {
+            StageName::Fraud
+        }
+
+        fn run(&self, input: &StageInput, _engine: &mut Engine) -> Outcome {
+            self.started.lock().unwrap().send(input.country.clone()).unwrap();
+            match self.orders.lock().unwrap().recv().unwrap() {
+                Order::Finish => Outcome::Completed(Completed {
+                    result: StageResult::Fraud(FraudResult::default()),
+                    timing: Timing::default(),
+                }),
+                Order::Panic => panic!("on purpose"),
+            }
+        }
+    }
+
+    fn one_thread() -> (Arc<InferencePool>, mpsc::Receiver<Option<String>>, mpsc::Sender<Order>) {
+        let (started, starts) = mpsc::channel();
+        let (orders, taken) = mpsc::channel();
+        let fake = Fake { started: Mutex::new(started), orders: Mutex::new(taken) };
+        let pool = InferencePool::with_engines(vec![Engine::empty()], 4, vec![Arc::new(fake)]).unwrap();
+        (Arc::new(pool), starts, orders)
+    }
+
+    fn input(label: &str) -> StageInput {
+        StageInput { images: Images::default(), country: Some(label.to_owned()), document_type: None }
+    }
+
+    fn queued(pool: &InferencePool) -> usize {
+        pool.shared.lock().lanes.iter().map(VecDeque::len).sum()
+    }
+
+    async fn until_queued(pool: &InferencePool, count: usize) {
+        while queued(pool) != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn interactive_work_overtakes_waiting_batch_work() {
+        let (pool, starts, orders) = one_thread();
+        let submit = |label: &str, lane| {
+            let (pool, input) = (Arc::clone(&pool), input(label));
+            async move { pool.run(StageName::Fraud, input, lane).await }
+        };
+        let order = async {
+            assert_eq!(starts.recv().unwrap().as_deref(), Some("first"));
+            until_queued(&pool, 2).await;
+            for label in ["person", "bulk"] {
+                orders.send(Order::Finish).unwrap();
+                assert_eq!(starts.recv().unwrap().as_deref(), Some(label));
+            }
+            orders.send(Order::Finish).unwrap();
+        };
+        let first = submit("first", Lane::Batch);
+        let later = async {
+            until_queued(&pool, 0).await;
+            tokio::join!(submit("bulk", Lane::Batch), submit("person", Lane::Interactive))
+        };
+        let (first, (bulk, person), ()) = tokio::join!(first, later, order);
+        for outcome in [first, bulk, person] {
+            assert!(matches!(outcome, Outcome::Completed(_)), "{outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_attempt_and_the_thread_goes_on() {
+        let (pool, _starts, orders) = one_thread();
+        orders.send(Order::Panic).unwrap();
+        orders.send(Order::Finish).unwrap();
+        let crashed = pool.run(StageName::Fraud, input("a"), Lane::Interactive).await;
+        assert!(matches!(crashed, Outcome::Retry { class: "crashed", .. }), "{crashed:?}");
+        let fine = pool.run(StageName::Fraud, input("b"), Lane::Interactive).await;
+        assert!(matches!(fine, Outcome::Completed(_)), "{fine:?}");
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_makes_callers_wait_and_loses_none() {
+        let (pool, starts, orders) = one_thread();
+        let runs = (0..12).map(|number| {
+            let pool = Arc::clone(&pool);
+            async move { pool.run(StageName::Fraud, input(&number.to_string()), Lane::Batch).await }
+        });
+        let drive = async {
+            for _ in 0..12 {
+                until_started(&starts).await;
+                assert!(queued(&pool) <= 4, "more waiting than places");
+                orders.send(Order::Finish).unwrap();
+            }
+        };
+        let (outcomes, ()) = tokio::join!(futures_util::future::join_all(runs), drive);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Completed(_))));
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_not_started() {
+        let (pool, starts, orders) = one_thread();
+        let abandoned = async {
+            let late = pool.run(StageName::Fraud, input("late"), Lane::Batch);
+            tokio::select! { biased; _ = late => panic!("ran"), () = until_queued(&pool, 1) => {} }
+            orders.send(Order::Finish).unwrap();
+        };
+        let first = async {
+            let (outcome, ()) = tokio::join!(pool.run(StageName::Fraud, input("first"), Lane::Batch), async {
+                until_started(&starts).await;
+                abandoned.await;
+            });
+            outcome
+        };
+        assert!(matches!(first.await, Outcome::Completed(_)));
+        orders.send(Order::Finish).unwrap();
+        let next = pool.run(StageName::Fraud, input("next"), Lane::Batch).await;
+        assert!(matches!(next, Outcome::Completed(_)));
+        assert_eq!(starts.recv().unwrap().as_deref(), Some("next"));
+    }
+
+    async fn until_started(starts: &mpsc::Receiver<Option<String>>) {
+        while starts.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_is_not_served_here_is_retried_elsewhere() {
+        let (pool, _starts, _orders) = one_thread();
+        let outcome = pool.run(StageName::Ocr, input("a"), Lane::Batch).await;
+        assert!(matches!(outcome, Outcome::Retry { class: "not_served", .. }), "{outcome:?}");
+    }
+}
