@@ -100,9 +100,9 @@ impl Manifest {
 
     /// The artifact of this kind and name that is meant for this platform.
     pub fn find(&self, kind: ArtifactKind, name: &str) -> Option<&Artifact> {
-        self.artifacts
-            .iter()
-            .find(|artifact| artifact.kind == kind && artifact.name == name && artifact.is_for_this_platform())
+        self.artifacts.iter().find(|artifact| {
+            artifact.kind == kind && artifact.name == name && artifact.is_for_this_platform()
+        })
     }
 
     /// The ONNX Runtime library for this platform.

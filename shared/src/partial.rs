@@ -260,9 +260,13 @@ pub enum LivenessOutcome {
         spoof_type: Option<String>,
     },
     /// The face is too small, blurred or recompressed to say anything.
-    Inconclusive { why: String },
+    Inconclusive {
+        why: String,
+    },
     NoFace,
-    SeveralFaces { count: usize },
+    SeveralFaces {
+        count: usize,
+    },
 }
 
 // ---------------------------------------------------------------- fraud
@@ -313,6 +317,7 @@ pub struct Evidence {
     #[schema(ignore)]
     pub crop_jpeg: Option<Vec<u8>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub crop_id: Option<crate::ids::DocumentId>,
 }
 

@@ -12,7 +12,8 @@ pub fn crop_jpeg(
     max_side_px: u32,
     quality: u8,
 ) -> Result<Vec<u8>, ImageError> {
-    let (right, bottom) = ((left + width).min(picture.width() as f32), (top + height).min(picture.height() as f32));
+    let (right, bottom) =
+        ((left + width).min(picture.width() as f32), (top + height).min(picture.height() as f32));
     let (left, top) = (left.max(0.0), top.max(0.0));
     let (width, height) = (right - left, bottom - top);
     let ratio = (max_side_px as f32 / width.max(height).max(1.0)).min(1.0);
@@ -27,7 +28,11 @@ pub fn crop_jpeg(
 }
 
 /// The upright bounding box of a polygon, grown by `margin` of its size on every side.
-pub fn crop_jpeg_of_polygon(picture: &RgbImage, polygon: &Polygon, margin: f32) -> Result<Vec<u8>, ImageError> {
+pub fn crop_jpeg_of_polygon(
+    picture: &RgbImage,
+    polygon: &Polygon,
+    margin: f32,
+) -> Result<Vec<u8>, ImageError> {
     let bound = |axis: usize| {
         let values = polygon.map(|corner| corner[axis]);
         let low = values.iter().copied().fold(f32::INFINITY, f32::min);

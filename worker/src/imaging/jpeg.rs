@@ -24,7 +24,8 @@ impl<'a> JpegStructure<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let truncated = || ImageError::Truncated { format: "JPEG" };
         let malformed = |why: &str| ImageError::Undecodable { format: "JPEG", why: why.to_owned() };
-        let mut structure = Self { bytes, width: 0, height: 0, quantization: [None; 4], segments: Vec::new() };
+        let mut structure =
+            Self { bytes, width: 0, height: 0, quantization: [None; 4], segments: Vec::new() };
         let mut position = 2;
         loop {
             position += bytes.get(position..).and_then(next_marker).ok_or_else(truncated)?;
@@ -112,7 +113,8 @@ mod tests {
     use image::codecs::jpeg::JpegEncoder;
 
     fn encoded(quality: u8) -> Vec<u8> {
-        let picture = RgbImage::from_fn(60, 40, |x, y| image::Rgb([(x * 4) as u8, (y * 5) as u8, (x * y) as u8]));
+        let picture =
+            RgbImage::from_fn(60, 40, |x, y| image::Rgb([(x * 4) as u8, (y * 5) as u8, (x * y) as u8]));
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture).unwrap();
         bytes

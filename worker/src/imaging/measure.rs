@@ -8,7 +8,9 @@ pub fn luminance(picture: &RgbImage) -> GrayImage {
         .as_raw()
         .chunks_exact(3)
         .map(|pixel| match *pixel {
-            [red, green, blue] => ((u32::from(red) * 77 + u32::from(green) * 150 + u32::from(blue) * 29) >> 8) as u8,
+            [red, green, blue] => {
+                ((u32::from(red) * 77 + u32::from(green) * 150 + u32::from(blue) * 29) >> 8) as u8
+            }
             _ => 0,
         })
         .collect();
@@ -83,7 +85,12 @@ pub fn exposure(picture: &GrayImage) -> Exposure {
     let share = |range: std::ops::Range<usize>| {
         histogram.get(range).map_or(0.0, |part| part.iter().sum::<u64>() as f64 / count) as f32
     };
-    Exposure { mean: mean as f32, dark: share(0..16), bright: share(251..256), contrast: variance.sqrt() as f32 }
+    Exposure {
+        mean: mean as f32,
+        dark: share(0..16),
+        bright: share(251..256),
+        contrast: variance.sqrt() as f32,
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +99,7 @@ mod tests {
     use image::Luma;
 
     fn stripes(side: u32, period: u32) -> GrayImage {
-        GrayImage::from_fn(side, side, |x, _| Luma([if (x / period) % 2 == 0 { 220 } else { 40 }]))
+        GrayImage::from_fn(side, side, |x, _| Luma([if (x / period).is_multiple_of(2) { 220 } else { 40 }]))
     }
 
     #[test]

@@ -147,10 +147,7 @@ impl SourceImage {
                 let header = self.header()?;
                 let started = Instant::now();
                 let pixels = decode(&self.encoded, header)?;
-                Ok(Decoded {
-                    pixels: Arc::new(pixels),
-                    decode_ms: started.elapsed().as_secs_f32() * 1e3,
-                })
+                Ok(Decoded { pixels: Arc::new(pixels), decode_ms: started.elapsed().as_secs_f32() * 1e3 })
             })
             .as_ref()
             .map_err(Clone::clone)
@@ -167,14 +164,13 @@ fn read_header(encoded: &[u8]) -> Result<Header, ImageError> {
         Format::Jpeg => {
             let structure = JpegStructure::parse(encoded)?;
             // `image` copies the whole file to read a header: the structure already has it.
-            let orientation = structure
-                .exif()
-                .and_then(Orientation::from_exif_chunk)
-                .unwrap_or(Orientation::NoTransforms);
+            let orientation =
+                structure.exif().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
             (structure.width, structure.height, orientation)
         }
         Format::Png => {
-            let mut decoder = PngDecoder::with_limits(Cursor::new(encoded), limits()).map_err(undecodable(format))?;
+            let mut decoder =
+                PngDecoder::with_limits(Cursor::new(encoded), limits()).map_err(undecodable(format))?;
             let (width, height) = decoder.dimensions();
             (width, height, decoder.orientation().unwrap_or(Orientation::NoTransforms))
         }
@@ -184,7 +180,10 @@ fn read_header(encoded: &[u8]) -> Result<Header, ImageError> {
     }
     let turned = matches!(
         orientation,
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
     );
     let (width, height) = if turned { (height, width) } else { (width, height) };
     Ok(Header { format, width, height, orientation })

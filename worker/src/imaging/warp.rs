@@ -1,7 +1,6 @@
 //! Taking a quadrilateral or a turned square out of a picture.
 
-use super::{RgbImage, resize};
-use image::Rgb;
+use super::{RgbImage, resize_region};
 use txid_shared::partial::Polygon;
 
 /// x' = (a·x + b·y + c) / (g·x + h·y + 1), y' = (d·x + e·y + f) / (g·x + h·y + 1).
@@ -118,38 +117,63 @@ impl Similarity {
 /// The quadrilateral as an upright rectangle of `width`×`height` pixels; outside the picture the
 /// border repeats. `None` where the quadrilateral has no area.
 pub fn warp_perspective(picture: &RgbImage, corners: &Polygon, width: u32, height: u32) -> Option<RgbImage> {
-    let side = |a: usize, b: usize| {
-        let ([x0, y0], [x1, y1]) = (corners[a], corners[b]);
-        (x1 - x0).hypot(y1 - y0)
-    };
-    let (across, down) = (side(0, 1).max(side(3, 2)), side(0, 3).max(side(1, 2)));
-    let density = |extent: f32, target: u32| extent / target.max(1) as f32;
-    let (factor_x, factor_y) = (oversampling(density(across, width)), oversampling(density(down, height)));
-    let (fine_width, fine_height) = (width * factor_x, height * factor_y);
-    let map = Perspective::rectangle_to_quadrilateral(fine_width as f32, fine_height as f32, corners)?;
-    let fine = sample(picture, fine_width, fine_height, |x, y| map.apply(x, y));
-    shrink(fine, width, height)
+    let side = |a: [f32; 2], b: [f32; 2]| (b[0] - a[0]).hypot(b[1] - a[1]);
+    let [top_left, top_right, low_right, low_left] = *corners;
+    let across = side(top_left, top_right).max(side(low_left, low_right));
+    let down = side(top_left, low_left).max(side(top_right, low_right));
+    let density = (across / width.max(1) as f32).max(down / height.max(1) as f32);
+    let map = Perspective::rectangle_to_quadrilateral(width as f32, height as f32, corners)?;
+    Some(match Reduced::around(picture, corners, density) {
+        Some(reduced) => sample(&reduced.picture, width, height, |x, y| reduced.place(map.apply(x, y))),
+        None => sample(picture, width, height, |x, y| map.apply(x, y)),
+    })
 }
 
 /// The square of `side` pixels that `map` places in the picture (target → picture); outside the
 /// picture the border repeats.
-pub fn warp_similarity(picture: &RgbImage, map: &Similarity, side: u32) -> Option<RgbImage> {
-    let factor = oversampling(map.scale());
-    let fine_scale = 1.0 / factor as f32;
-    let fine_side = side * factor;
-    let fine = sample(picture, fine_side, fine_side, |x, y| map.apply([x * fine_scale, y * fine_scale]));
-    shrink(fine, side, side)
+pub fn warp_similarity(picture: &RgbImage, map: &Similarity, side: u32) -> RgbImage {
+    let end = side as f32;
+    let corners = [[0.0, 0.0], [end, 0.0], [end, end], [0.0, end]].map(|corner| map.apply(corner));
+    match Reduced::around(picture, &corners, map.scale()) {
+        Some(reduced) => sample(&reduced.picture, side, side, |x, y| reduced.place(map.apply([x, y]))),
+        None => sample(picture, side, side, |x, y| map.apply([x, y])),
+    }
 }
 
 /// Bilinear sampling sees two pixels in each direction: where the target is coarser than that,
-/// sample a multiple of it and average, or small text and lashes alias.
-fn oversampling(source_px_per_target_px: f32) -> u32 {
-    // 8 bounds the work for absurd quadrilaterals; a 4,000 px side into 512 still sees all pixels.
-    (source_px_per_target_px / 1.5).ceil().clamp(1.0, 8.0) as u32
+/// shrink the part of the picture first, or small text and lashes alias.
+struct Reduced {
+    picture: RgbImage,
+    origin: [f32; 2],
+    ratio: [f32; 2],
 }
 
-fn shrink(fine: RgbImage, width: u32, height: u32) -> Option<RgbImage> {
-    if fine.dimensions() == (width, height) { Some(fine) } else { resize(&fine, width, height).ok() }
+/// Source pixels per target pixel up to which bilinear sampling alone is good.
+const DENSITY: f32 = 1.5;
+
+impl Reduced {
+    fn around(picture: &RgbImage, corners: &Polygon, density: f32) -> Option<Self> {
+        if density <= DENSITY {
+            return None;
+        }
+        let extent = |axis: fn(&[f32; 2]) -> f32, length: u32| {
+            let values = || corners.iter().map(axis);
+            let low = values().fold(f32::INFINITY, f32::min).floor().max(0.0);
+            let high = values().fold(f32::NEG_INFINITY, f32::max).ceil().min(length as f32);
+            let target = ((high - low) * DENSITY / density).round().max(1.0);
+            (low, high - low, target)
+        };
+        let (left, width, target_width) = extent(|[x, _]| *x, picture.width());
+        let (top, height, target_height) = extent(|[_, y]| *y, picture.height());
+        let region = [left, top, width, height].map(f64::from);
+        let small = resize_region(picture, region, target_width as u32, target_height as u32).ok()?;
+        let ratio = [target_width / width, target_height / height];
+        Some(Self { picture: small, origin: [left, top], ratio })
+    }
+
+    fn place(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [(x - self.origin[0]) * self.ratio[0], (y - self.origin[1]) * self.ratio[1]]
+    }
 }
 
 /// `place` tells for the centre of each target pixel where it lies in the picture.
@@ -168,7 +192,7 @@ fn sample(picture: &RgbImage, width: u32, height: u32, place: impl Fn(f32, f32) 
             let y = (y - 0.5).clamp(0.0, last_y as f32);
             let (x0, y0) = (x as u32, y as u32);
             let (x1, y1) = ((x0 + 1).min(last_x), (y0 + 1).min(last_y));
-            let (fx, fy) = ((fraction(x)), fraction(y));
+            let (fx, fy) = (x.fract(), y.fract());
             let at = |x: u32, y: u32| y as usize * stride + x as usize * 3;
             let (top_left, top_right, low_left, low_right) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
             for (channel, value) in pixel.iter_mut().enumerate() {
@@ -181,10 +205,6 @@ fn sample(picture: &RgbImage, width: u32, height: u32, place: impl Fn(f32, f32) 
     target
 }
 
-fn fraction(value: f32) -> f32 {
-    value - value.floor()
-}
-
 fn mix(from: u8, to: u8, weight: f32) -> f32 {
     f32::from(from) + (f32::from(to) - f32::from(from)) * weight
 }
@@ -192,6 +212,7 @@ fn mix(from: u8, to: u8, weight: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::Rgb;
 
     fn gradient(width: u32, height: u32) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| Rgb([x as u8, y as u8, 77]))
@@ -216,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_fine_pattern_is_averaged_and_not_aliased() {
-        let stripes = RgbImage::from_fn(512, 512, |x, _| Rgb([if x % 2 == 0 { 255 } else { 0 }; 3]));
+        let stripes = RgbImage::from_fn(512, 512, |x, _| Rgb([if x.is_multiple_of(2) { 255 } else { 0 }; 3]));
         let whole = [[0.0, 0.0], [512.0, 0.0], [512.0, 512.0], [0.0, 512.0]];
         let small = warp_perspective(&stripes, &whole, 64, 64).unwrap();
         let inner = (4..60).flat_map(|y| (4..60).map(move |x| (x, y)));

@@ -50,7 +50,8 @@ impl Engine {
         let input = TensorRef::from_array_view((shape, data)).map_err(failed)?;
         let outputs = session.run(ort::inputs![input]).map_err(failed)?;
         self.models_ms += started.elapsed().as_secs_f32() * 1e3;
-        read(&Outputs { model, outputs: &outputs })
+        let outputs = Outputs::of(model, &outputs)?;
+        read(&outputs)
     }
 
     /// A value of the model file's own metadata, such as a recogniser's `character` list.
@@ -83,7 +84,7 @@ impl Engine {
 /// What a model answered.
 pub struct Outputs<'a> {
     model: Model,
-    outputs: &'a SessionOutputs<'a>,
+    tensors: Vec<(&'a str, OutputTensor<'a>)>,
 }
 
 /// `data` in row-major order of `shape`.
@@ -93,27 +94,33 @@ pub struct OutputTensor<'a> {
     pub data: &'a [f32],
 }
 
-impl Outputs<'_> {
+impl<'a> Outputs<'a> {
+    fn of(model: Model, outputs: &'a SessionOutputs<'_>) -> Result<Self, InferenceError> {
+        let mut tensors = Vec::with_capacity(outputs.len());
+        for name in outputs.keys() {
+            let Some(value) = outputs.get(name) else { continue };
+            let (shape, data) = value
+                .try_extract_tensor::<f32>()
+                .map_err(|error| InferenceError::Failed { model, message: error.to_string() })?;
+            let shape = shape.iter().map(|&side| side.max(0) as usize).collect();
+            tensors.push((name, OutputTensor { shape, data }));
+        }
+        Ok(Self { model, tensors })
+    }
+
     /// By the name that the manifest documents.
-    pub fn named(&self, output: &str) -> Result<OutputTensor<'_>, InferenceError> {
-        let missing = || InferenceError::NoOutput { model: self.model, output: output.to_owned() };
-        self.tensor(self.outputs.get(output).ok_or_else(missing)?)
+    pub fn named(&self, output: &str) -> Result<&OutputTensor<'a>, InferenceError> {
+        self.tensors
+            .iter()
+            .find_map(|(name, tensor)| (*name == output).then_some(tensor))
+            .ok_or_else(|| InferenceError::NoOutput { model: self.model, output: output.to_owned() })
     }
 
     /// The first output, for models that have one.
-    pub fn first(&self) -> Result<OutputTensor<'_>, InferenceError> {
-        let missing = || InferenceError::NoOutput { model: self.model, output: "0".to_owned() };
-        self.tensor(self.outputs.values().next().ok_or_else(missing)?)
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.outputs.keys()
-    }
-
-    fn tensor<'v>(&self, value: &'v ort::value::DynValue) -> Result<OutputTensor<'v>, InferenceError> {
-        let (shape, data) = value
-            .try_extract_tensor::<f32>()
-            .map_err(|error| InferenceError::Failed { model: self.model, message: error.to_string() })?;
-        Ok(OutputTensor { shape: shape.iter().map(|&side| side.max(0) as usize).collect(), data })
+    pub fn first(&self) -> Result<&OutputTensor<'a>, InferenceError> {
+        self.tensors
+            .first()
+            .map(|(_, tensor)| tensor)
+            .ok_or_else(|| InferenceError::NoOutput { model: self.model, output: "0".to_owned() })
     }
 }

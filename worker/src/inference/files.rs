@@ -17,13 +17,17 @@ pub enum ModelError {
     NotInManifest(String),
     #[error("{path} cannot be read ({why}): run `txid models fetch`")]
     Missing { path: PathBuf, why: std::io::Error },
-    #[error("{path} is not the file that the manifest names: sha256 {got}, expected {expected}; run `txid models fetch`")]
+    #[error(
+        "{path} is not the file that the manifest names: sha256 {got}, expected {expected}; run `txid models fetch`"
+    )]
     WrongDigest { path: PathBuf, expected: String, got: String },
     #[error("ONNX Runtime at {path}: {message}")]
     Runtime { path: PathBuf, message: String },
     #[error("{model} cannot be loaded: {message}")]
     Load { model: Model, message: String },
-    #[error("{model} does not give its golden values: {message}; the file or the ONNX Runtime library is not the one measured")]
+    #[error(
+        "{model} does not give its golden values: {message}; the file or the ONNX Runtime library is not the one measured"
+    )]
     Golden { model: Model, message: String },
     #[error("an inference thread could not be started: {0}")]
     Thread(std::io::Error),

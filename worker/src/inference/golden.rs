@@ -66,14 +66,17 @@ pub(super) fn check(engine: &mut Engine) -> Result<(), ModelError> {
     let digests = engine.digests(&Model::ALL);
     for model in Model::ALL {
         let measured = built_in.find(ArtifactKind::Model, model.as_str()).map(|artifact| &artifact.sha256);
-        let (Some(golden), true) = (golden.get(model.as_str()), digests.get(model.as_str()) == measured) else {
+        let (Some(golden), true) = (golden.get(model.as_str()), digests.get(model.as_str()) == measured)
+        else {
             continue;
         };
         if !engine.has(model) {
             continue;
         }
         let differences = engine
-            .run(model, &golden.input.shape, &golden.input.data(), |outputs| compare(outputs, &golden.outputs))
+            .run(model, &golden.input.shape, &golden.input.data(), |outputs| {
+                compare(outputs, &golden.outputs)
+            })
             .map_err(|error| ModelError::Golden { model, message: error.to_string() })?;
         if let Some(message) = differences {
             return Err(ModelError::Golden { model, message });
@@ -102,7 +105,10 @@ fn compare(outputs: &Outputs<'_>, expected: &[GoldenOutput]) -> Result<Option<St
         let got = (squares / output.data.len().max(1) as f64).sqrt();
         let within = (got - golden.root_mean_square).abs() <= golden.tolerance;
         if !within {
-            return Ok(Some(format!("{name} has root mean square {got}, expected {}", golden.root_mean_square)));
+            return Ok(Some(format!(
+                "{name} has root mean square {got}, expected {}",
+                golden.root_mean_square
+            )));
         }
     }
     Ok(None)
@@ -118,7 +124,12 @@ mod tests {
     fn every_model_gives_its_golden_values_here() {
         let manifest = Manifest::built_in().unwrap();
         let cache = default_cache_folder();
-        if !manifest.artifacts.iter().filter(|a| a.kind.folder() == "models").all(|a| a.path_in(&cache).exists()) {
+        if !manifest
+            .artifacts
+            .iter()
+            .filter(|a| a.kind.folder() == "models")
+            .all(|a| a.path_in(&cache).exists())
+        {
             println!("skipped: no models in {} (`txid models fetch`)", cache.display());
             return;
         }

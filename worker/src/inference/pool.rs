@@ -98,7 +98,8 @@ impl InferencePool {
     /// lane is full. When the returned future is dropped before the stage starts, it never starts;
     /// a stage that has started runs to its end.
     pub async fn run(&self, stage: StageName, input: StageInput, lane: Lane) -> Outcome {
-        let closed = || Outcome::Retry { class: "shutting_down", message: "the worker is stopping".to_owned() };
+        let closed =
+            || Outcome::Retry { class: "shutting_down", message: "the worker is stopping".to_owned() };
         let index = lane_index(lane);
         let [interactive, batch] = &self.places;
         let places = if index == 0 { interactive } else { batch };
@@ -162,7 +163,10 @@ impl Shared {
 
     fn run(&self, name: StageName, input: &StageInput, engine: &mut Engine) -> Outcome {
         let Some(stage) = self.stages.iter().find(|stage| stage.name() == name) else {
-            return Outcome::Retry { class: "not_served", message: format!("this worker does not run {name}") };
+            return Outcome::Retry {
+                class: "not_served",
+                message: format!("this worker does not run {name}"),
+            };
         };
         engine.take_models_ms();
         catch_unwind(AssertUnwindSafe(|| stage.run(input, engine))).unwrap_or_else(|_| {
@@ -175,7 +179,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::{Completed, Images};
+    use crate::stages::Images;
     use std::sync::mpsc;
     use txid_shared::partial::{FraudResult, StageResult, Timing};
 
@@ -198,10 +202,9 @@ mod tests {
         fn run(&self, input: &StageInput, _engine: &mut Engine) -> Outcome {
             self.started.lock().unwrap().send(input.country.clone()).unwrap();
             match self.orders.lock().unwrap().recv().unwrap() {
-                Order::Finish => Outcome::Completed(Completed {
-                    result: StageResult::Fraud(FraudResult::default()),
-                    timing: Timing::default(),
-                }),
+                Order::Finish => {
+                    Outcome::completed(StageResult::Fraud(FraudResult::default()), Timing::default())
+                }
                 Order::Panic => panic!("on purpose"),
             }
         }
@@ -294,10 +297,11 @@ mod tests {
             orders.send(Order::Finish).unwrap();
         };
         let first = async {
-            let (outcome, ()) = tokio::join!(pool.run(StageName::Fraud, input("first"), Lane::Batch), async {
-                until_started(&starts).await;
-                abandoned.await;
-            });
+            let (outcome, ()) =
+                tokio::join!(pool.run(StageName::Fraud, input("first"), Lane::Batch), async {
+                    until_started(&starts).await;
+                    abandoned.await;
+                });
             outcome
         };
         assert!(matches!(first.await, Outcome::Completed(_)));

@@ -1,6 +1,10 @@
 //! The check stages. Each is a value that takes images and returns a result:
 //! it knows no broker, no database, no configuration file.
 
+mod clock;
+
+pub use clock::StageClock;
+
 use crate::imaging::SourceImage;
 use crate::inference::Engine;
 use std::sync::Arc;
@@ -43,11 +47,23 @@ pub struct StageInput {
 /// How a stage run ended. The runtime, not the stage, maps it to writes and acknowledgements.
 #[derive(Debug)]
 pub enum Outcome {
-    Completed(Completed),
+    Completed(Box<Completed>),
     /// Might go well another time (a session failed, memory ran out).
-    Retry { class: &'static str, message: String },
+    Retry {
+        class: &'static str,
+        message: String,
+    },
     /// Will never go well on this input (an image that cannot be decoded).
-    Refused { class: &'static str, message: String },
+    Refused {
+        class: &'static str,
+        message: String,
+    },
+}
+
+impl Outcome {
+    pub fn completed(result: StageResult, timing: Timing) -> Self {
+        Self::Completed(Box::new(Completed { result, timing }))
+    }
 }
 
 #[derive(Debug)]
