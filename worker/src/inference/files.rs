@@ -1,5 +1,6 @@
 //! Model files: found through the manifest, checked by digest, turned into sessions.
 
+use super::manifest::{Artifact, ArtifactKind, Manifest};
 use super::{Engine, Model};
 use ort::ep;
 use ort::session::Session;
@@ -7,7 +8,6 @@ use ort::session::builder::GraphOptimizationLevel;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use txid_shared::manifest::{Artifact, ArtifactKind, Manifest};
 use txid_shared::words::Stage;
 
 /// Why inference cannot start. Every text says what to do about it.

@@ -1,10 +1,10 @@
 //! Golden values: a digest proves that the file is right, this proves that the runtime on this
 //! machine computes with it as it should. It is also the warm-up.
 
+use super::manifest::{ArtifactKind, Manifest};
 use super::{Engine, InferenceError, Model, ModelError, Outputs};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use txid_shared::manifest::{ArtifactKind, Manifest};
 
 /// Made by `models/golden.py`, which explains the format.
 const GOLDEN: &str = include_str!("../../../models/golden.json");
@@ -117,7 +117,7 @@ fn compare(outputs: &Outputs<'_>, expected: &[GoldenOutput]) -> Result<Option<St
 #[cfg(test)]
 mod tests {
     use crate::inference::ModelFiles;
-    use txid_shared::manifest::{Manifest, default_cache_folder};
+    use crate::inference::manifest::{Manifest, default_cache_folder};
     use txid_shared::words::Stage;
 
     #[test]

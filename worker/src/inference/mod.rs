@@ -3,6 +3,7 @@
 mod engine;
 mod files;
 mod golden;
+pub mod manifest;
 mod pool;
 
 pub use engine::{Engine, InferenceError, OutputTensor, Outputs};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The manifest that belongs to this build; a configuration may name another one.
-pub const BUILT_IN: &str = include_str!("../../models/manifest.toml");
+pub const BUILT_IN: &str = include_str!("../../../models/manifest.toml");
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
