@@ -1,5 +1,41 @@
 //! The words of the fleet as types, and the seams to RabbitMQ, Redis, Postgres and the object store.
 
+pub mod api;
+pub mod blobs;
+pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod partial;
+pub mod partials;
+pub mod policy;
+pub mod queue;
+pub mod store;
+pub mod task;
+pub mod telemetry;
 pub mod words;
+
+use base64::Engine as _;
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// `prefix` followed by 256 random bits in base64url.
+pub fn random_token(prefix: &str) -> Result<config::Secret, blobs::crypto::CryptoError> {
+    let mut bytes = [0u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| blobs::crypto::CryptoError::NoRandomness)?;
+    let body = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    Ok(config::Secret::new(format!("{prefix}{body}")))
+}
+
+/// sha256 in lower-case hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
+}

@@ -1,0 +1,7 @@
+//! What goes over HTTP: the contract's objects as types. OpenAPI is generated from them.
+
+mod error;
+mod verification;
+
+pub use error::*;
+pub use verification::*;

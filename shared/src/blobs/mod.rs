@@ -1,0 +1,92 @@
+//! Images and evidence in an object store, sealed before they leave the process.
+
+pub mod crypto;
+
+use crate::config;
+use bytes::Bytes;
+use crypto::{CryptoError, SealingKey};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    #[error("blobs.url: {0}")]
+    Configuration(String),
+    #[error("object store: {0}")]
+    Store(#[from] object_store::Error),
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// Names are `account/verification/what`, so that one prefix holds all that an erasure must remove.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    prefix: String,
+}
+
+impl Blobs {
+    pub fn open(settings: &config::Blobs) -> Result<Self, BlobError> {
+        if let Some(folder) = settings.url.strip_prefix("file://") {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| BlobError::Configuration(format!("cannot create {folder}: {error}")))?;
+            // fsync: an accepted verification must not lose its images to a power cut.
+            let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+            return Ok(Self { store: Arc::new(store), prefix: String::new() });
+        }
+        if let Some(rest) = settings.url.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&settings.s3_region);
+            if let Some(endpoint) = &settings.s3_endpoint {
+                builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+            }
+            if !settings.s3_access_key_id.reveal().is_empty() {
+                builder = builder
+                    .with_access_key_id(settings.s3_access_key_id.reveal())
+                    .with_secret_access_key(settings.s3_secret_access_key.reveal());
+            }
+            let prefix = prefix.trim_matches('/');
+            let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+            return Ok(Self { store: Arc::new(builder.build()?), prefix });
+        }
+        Err(BlobError::Configuration(format!("`{}` is neither file:///folder nor s3://bucket/prefix", settings.url)))
+    }
+
+    fn path(&self, name: &str) -> Path {
+        Path::from(format!("{}{name}", self.prefix))
+    }
+
+    /// Seals and stores. The name is the associated data: a blob moved elsewhere does not open.
+    pub async fn put(&self, key: &SealingKey, name: &str, plain: &[u8]) -> Result<(), BlobError> {
+        let sealed = key.seal(name, plain)?;
+        self.store.put(&self.path(name), PutPayload::from(sealed)).await?;
+        Ok(())
+    }
+
+    pub async fn get(&self, key: &SealingKey, name: &str) -> Result<Bytes, BlobError> {
+        let sealed = self.store.get(&self.path(name)).await?.bytes().await?;
+        Ok(Bytes::from(key.open(name, &sealed)?))
+    }
+
+    /// Removes everything under `prefix`; how many there were.
+    pub async fn remove_all(&self, prefix: &str) -> Result<usize, BlobError> {
+        let found: Vec<Path> =
+            self.store.list(Some(&self.path(prefix))).map_ok(|object| object.location).try_collect().await?;
+        let count = found.len();
+        let names = futures_util::stream::iter(found.into_iter().map(Ok)).boxed();
+        self.store.delete_stream(names).try_for_each(|_| async { Ok(()) }).await?;
+        Ok(count)
+    }
+
+    /// A cheap call that fails when the store cannot be reached.
+    pub async fn ping(&self) -> Result<(), BlobError> {
+        match self.store.head(&self.path("ping")).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

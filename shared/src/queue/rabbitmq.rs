@@ -1,0 +1,287 @@
+//! The only file that names lapin's connection. Connections, channels, prefetch and consumers are
+//! rebuilt here or by the caller; lapin's own recovery stays off, so that there is one way only.
+
+use super::{Death, Handle, Outgoing, QueueError, Received, Source};
+use crate::config::{self, Secret, ms};
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+const PERSISTENT: u8 = 2;
+const TRACEPARENT: &str = "traceparent";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub struct RabbitMq {
+    url: Secret,
+    prefix: String,
+    delivery_limit: u32,
+    confirm_timeout: Duration,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Default)]
+struct Open {
+    connection: Option<Arc<Connection>>,
+    publisher: Option<Channel>,
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Open").field("connected", &self.connection.is_some()).finish_non_exhaustive()
+    }
+}
+
+pub struct Consumer {
+    channel: Channel,
+    inner: lapin::Consumer,
+    ended: bool,
+}
+
+impl RabbitMq {
+    pub fn new(settings: &config::Broker) -> Self {
+        Self {
+            url: settings.url.clone(),
+            prefix: settings.prefix.clone(),
+            delivery_limit: settings.delivery_limit,
+            confirm_timeout: ms(settings.confirm_timeout_ms),
+            open: Arc::default(),
+        }
+    }
+
+    fn queue_name(&self, source: Source) -> ShortString {
+        format!("{}{}", self.prefix, source.name()).into()
+    }
+
+    fn dead_letter_exchange(&self) -> ShortString {
+        self.queue_name(Source::DeadLetters)
+    }
+
+    async fn connection(&self, open: &mut Open) -> Result<Arc<Connection>, QueueError> {
+        if let Some(connection) = open.connection.as_ref().filter(|c| c.status().connected()) {
+            return Ok(connection.clone());
+        }
+        open.publisher = None;
+        let properties = ConnectionProperties::default().with_connection_name("txid".into());
+        let connecting = Connection::connect(self.url.reveal(), properties);
+        let connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .map_err(|_| QueueError::Unconfirmed(CONNECT_TIMEOUT))??;
+        let connection = Arc::new(connection);
+        open.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn channel(&self) -> Result<Channel, QueueError> {
+        let connection = self.connection(&mut *self.open.lock().await).await?;
+        Ok(connection.create_channel().await?)
+    }
+
+    async fn publisher(&self) -> Result<Channel, QueueError> {
+        let mut open = self.open.lock().await;
+        let connection = self.connection(&mut open).await?;
+        if let Some(channel) = open.publisher.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        open.publisher = Some(channel.clone());
+        Ok(channel)
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), QueueError> {
+        self.connection(&mut *self.open.lock().await).await.map(drop)
+    }
+
+    pub(super) async fn close(&self) {
+        let mut open = self.open.lock().await;
+        open.publisher = None;
+        if let Some(connection) = open.connection.take()
+            && let Err(error) = connection.close(200, "stopping".into()).await
+        {
+            tracing::debug!(%error, "the broker connection was gone already");
+        }
+    }
+
+    pub(super) async fn declare(&self) -> Result<(), QueueError> {
+        let channel = self.channel().await?;
+        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+        let exchange = self.dead_letter_exchange();
+        channel
+            .exchange_declare(
+                exchange.clone(),
+                ExchangeKind::Fanout,
+                ExchangeDeclareOptions { durable: true, ..Default::default() },
+                FieldTable::default(),
+            )
+            .await?;
+        for source in Source::all() {
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+            if source == Source::DeadLetters {
+                channel.queue_declare(self.queue_name(source), durable, arguments).await?;
+                let (queue, bind) = (self.queue_name(source), QueueBindOptions::default());
+                channel.queue_bind(queue, exchange.clone(), "".into(), bind, FieldTable::default()).await?;
+                continue;
+            }
+            // At-least-once dead-lettering needs reject-publish; without it a dying broker may drop the poison.
+            arguments.insert("x-delivery-limit".into(), AMQPValue::LongUInt(self.delivery_limit));
+            arguments
+                .insert("x-dead-letter-exchange".into(), AMQPValue::LongString(exchange.as_str().into()));
+            arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString("at-least-once".into()));
+            arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+            channel.queue_declare(self.queue_name(source), durable, arguments).await?;
+        }
+        channel.close(200, "declared".into()).await?;
+        Ok(())
+    }
+
+    /// Pipelined: everything is sent before the first confirm is awaited.
+    pub(super) async fn publish(&self, jobs: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+        let channel = match self.publisher().await {
+            Ok(channel) => channel,
+            Err(error) => return spread(error, jobs.len()),
+        };
+        let mut confirms = Vec::with_capacity(jobs.len());
+        for outgoing in jobs {
+            let queue = self.queue_name(Source::Jobs(outgoing.job.stage, outgoing.job.lane));
+            let body = serde_json::to_vec(&outgoing.job).unwrap_or_default();
+            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+            let sending =
+                channel.basic_publish("".into(), queue.clone(), options, &body, properties(outgoing));
+            confirms.push((queue, tokio::time::timeout(self.confirm_timeout, sending).await));
+        }
+        let mut results = Vec::with_capacity(jobs.len());
+        for (queue, sent) in confirms {
+            let result = match sent {
+                Err(_) => Err(QueueError::Unconfirmed(self.confirm_timeout)),
+                Ok(Err(error)) => Err(error.into()),
+                Ok(Ok(confirm)) => match tokio::time::timeout(self.confirm_timeout, confirm).await {
+                    Err(_) => Err(QueueError::Unconfirmed(self.confirm_timeout)),
+                    Ok(Err(error)) => Err(error.into()),
+                    Ok(Ok(Confirmation::Ack(None))) => Ok(()),
+                    // Confirmed though nowhere to go: `mandatory` gave it back.
+                    Ok(Ok(Confirmation::Ack(Some(_)))) => Err(QueueError::Unroutable(queue.to_string())),
+                    Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => Err(QueueError::Refused),
+                },
+            };
+            results.push(result);
+        }
+        if results.iter().any(|result| matches!(result, Err(QueueError::Unconfirmed(_)))) {
+            // A memory alarm lets publishes wait in silence: start over on a fresh connection.
+            self.close().await;
+        }
+        results
+    }
+
+    pub(super) async fn consume(&self, source: Source, prefetch: u16) -> Result<Consumer, QueueError> {
+        let channel = self.channel().await?;
+        channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        let inner = channel
+            .basic_consume(
+                self.queue_name(source),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        Ok(Consumer { channel, inner, ended: false })
+    }
+}
+
+fn properties(outgoing: &Outgoing) -> BasicProperties {
+    let job = &outgoing.job;
+    let mut headers = FieldTable::default();
+    if let Some(traceparent) = &outgoing.traceparent {
+        headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.as_str().into()));
+    }
+    BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        .with_message_id(format!("{}.{}", job.verification_id, job.stage).into())
+        .with_headers(headers)
+}
+
+/// One failure of the whole group, told to each.
+fn spread(error: QueueError, count: usize) -> Vec<Result<(), QueueError>> {
+    tracing::warn!(%error, "the broker cannot be reached");
+    (0..count).map(|_| Err(QueueError::Refused)).collect()
+}
+
+impl Consumer {
+    pub(super) async fn next(&mut self) -> Option<Received> {
+        // A cancelled stream ends once; polled again it would hang.
+        if self.ended {
+            return None;
+        }
+        match self.inner.next().await {
+            Some(Ok(delivery)) => Some(received(delivery)),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "consumer lost");
+                self.ended = true;
+                None
+            }
+            None => {
+                self.ended = true;
+                None
+            }
+        }
+    }
+
+    pub(super) async fn cancel(self) {
+        let tag = self.inner.tag();
+        if let Err(error) = self.channel.basic_cancel(tag, BasicCancelOptions::default()).await {
+            tracing::debug!(%error, "the consumer was gone already");
+        }
+        // What was prefetched and not handed out goes back when the last message in hand is settled
+        // and the connection closes; settled here it would race with its own acknowledgements.
+    }
+}
+
+fn received(delivery: lapin::message::Delivery) -> Received {
+    let headers = delivery.properties.headers();
+    let text = |key: &str| headers.as_ref().and_then(|table| table.inner().get(key)).and_then(as_text);
+    let redeliveries = headers
+        .as_ref()
+        .and_then(|table| table.inner().get("x-delivery-count"))
+        .and_then(as_count)
+        .unwrap_or(u32::from(delivery.redelivered));
+    let death = text("x-first-death-reason")
+        .map(|reason| Death { reason, queue: text("x-first-death-queue").unwrap_or_default() });
+    Received {
+        job: serde_json::from_slice(&delivery.data).map_err(|error| error.to_string()),
+        traceparent: text(TRACEPARENT),
+        redeliveries,
+        death,
+        body: delivery.data,
+        handle: Handle::RabbitMq(delivery.acker),
+    }
+}
+
+fn as_text(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => Some(LongString::to_string(text)),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+fn as_count(value: &AMQPValue) -> Option<u32> {
+    match value {
+        AMQPValue::LongLongInt(count) => u32::try_from(*count).ok(),
+        AMQPValue::LongInt(count) => u32::try_from(*count).ok(),
+        AMQPValue::LongUInt(count) => Some(*count),
+        AMQPValue::ShortInt(count) => u32::try_from(*count).ok(),
+        AMQPValue::ShortShortInt(count) => u32::try_from(*count).ok(),
+        AMQPValue::ShortShortUInt(count) => Some(u32::from(*count)),
+        AMQPValue::ShortUInt(count) => Some(u32::from(*count)),
+        _ => None,
+    }
+}

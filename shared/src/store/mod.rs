@@ -1,0 +1,106 @@
+//! Postgres: the only folder that holds SQL, one file per aggregate. Each statement starts with its
+//! function's name, so that a slow query in the server's log leads here.
+
+mod accounts;
+mod deliveries;
+mod outbox;
+mod time;
+mod troubles;
+mod verifications;
+
+pub use accounts::{Account, AccountKeys, ApiKey, AuthenticatedKey, Endpoint};
+pub use deliveries::{AttemptRecord, ClaimedDelivery, DeliveryOutcome};
+pub use outbox::ClaimedRow;
+pub use troubles::{DeadLetter, Overdue};
+pub use verifications::{Acceptance, Case, Finish, OutgoingEvent, Row};
+
+use crate::blobs::crypto::{CryptoError, MasterKeys};
+use crate::config::{self, ms};
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::str::FromStr;
+use std::sync::Arc;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    #[error("the database holds what this version does not know: {0}")]
+    Unknown(String),
+    #[error("`{0}` exists already")]
+    Exists(String),
+    #[error("the verification's data key is destroyed")]
+    Erased,
+}
+
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+    keys: Arc<AccountKeys>,
+}
+
+impl Store {
+    pub async fn connect(settings: &config::Database, master: MasterKeys) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(settings.url.reveal())?
+            .options([("search_path", settings.schema.as_str())])
+            .application_name("txid");
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(ms(settings.acquire_timeout_ms))
+            // A dead connection shows at its first use and is replaced; asking before each use costs a round trip.
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool, keys: Arc::new(AccountKeys::new(master)) })
+    }
+
+    /// Brings the schema to this version. Safe to repeat and to run beside a running fleet.
+    pub async fn migrate(settings: &config::Database) -> Result<(), StoreError> {
+        let options = PgConnectOptions::from_str(settings.url.reveal())?;
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ms(settings.acquire_timeout_ms))
+            .connect_with(options.options([("search_path", settings.schema.as_str())]))
+            .await?;
+        // The name cannot be a bind parameter; the configuration allows [a-z0-9_] only.
+        let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", settings.schema);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&pool).await?;
+        MIGRATIONS.run(&pool).await?;
+        pool.close().await;
+        Ok(())
+    }
+
+    /// True when every migration of this version has run (newer ones may have, too).
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+        let applied: Vec<(i64,)> =
+            sqlx::query_as("/* is_migrated */ SELECT version FROM _sqlx_migrations WHERE success")
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(MIGRATIONS.iter().all(|wanted| applied.iter().any(|(version,)| *version == wanted.version)))
+    }
+
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("/* ping */ SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Text from the database that must be one of our words.
+fn word<T: FromStr<Err = crate::words::UnknownWord>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|error: crate::words::UnknownWord| StoreError::Unknown(error.to_string()))
+}
+
+fn words<T: FromStr<Err = crate::words::UnknownWord>>(texts: &[String]) -> Result<Vec<T>, StoreError> {
+    texts.iter().map(|text| word(text)).collect()
+}

@@ -1,0 +1,169 @@
+//! What did not go straight: failed stage runs, dead letters, verifications that wait too long.
+
+use super::time::Time;
+use super::{Store, StoreError, word, words};
+use crate::ids::VerificationId;
+use crate::words::{Lane, Stage};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// A pending verification whose stages should long be done.
+#[derive(Debug, Clone)]
+pub struct Overdue {
+    pub id: VerificationId,
+    pub stages: Vec<Stage>,
+    pub lane: Lane,
+    pub rounds: i32,
+    pub traceparent: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    pub verification_id: Option<VerificationId>,
+    pub queue: String,
+    pub reason: String,
+    pub body: Vec<u8>,
+}
+
+impl Store {
+    /// Records a failed run and, if the stage has attempts left, enqueues it again at `not_before` in
+    /// the same transaction. Answers with the number of failed runs so far, this one included.
+    pub async fn record_failure(
+        &self,
+        id: VerificationId,
+        stage: Stage,
+        (class, message): (&str, &str),
+        attempts: i32,
+        now: Timestamp,
+        not_before: Timestamp,
+    ) -> Result<i64, StoreError> {
+        let (failed,): (i64,) = sqlx::query_as(
+            "/* record_failure */ WITH failure AS (
+               INSERT INTO attempts (verification_id, stage, class, message, at)
+               SELECT id, $2, $3, $4, $6 FROM verifications WHERE id = $1
+             ), failed AS (
+               SELECT count(*) + 1 AS runs FROM attempts WHERE verification_id = $1 AND stage = $2
+             ), again AS (
+               INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
+               SELECT id, ARRAY[$2], lane, traceparent, $6, $7 FROM verifications, failed
+               WHERE id = $1 AND status = 'pending' AND failed.runs < $5
+             )
+             SELECT runs FROM failed",
+        )
+        .bind(id.uuid())
+        .bind(stage.as_str())
+        .bind(class)
+        .bind(message)
+        .bind(i64::from(attempts))
+        .bind(Time(now))
+        .bind(Time(not_before))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(failed)
+    }
+
+    /// A redelivered job is about to run: if the process dies of it, this row tells.
+    pub async fn suspect(&self, id: VerificationId, stage: Stage, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* suspect */ INSERT INTO attempts (verification_id, stage, class, message, at)
+             SELECT id, $2, 'started_after_redelivery', '', $3 FROM verifications WHERE id = $1",
+        )
+        .bind(id.uuid())
+        .bind(stage.as_str())
+        .bind(Time(now))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// It ended well after all.
+    pub async fn clear_suspicion(&self, id: VerificationId, stage: Stage) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* clear_suspicion */ DELETE FROM attempts
+             WHERE verification_id = $1 AND stage = $2 AND class = 'started_after_redelivery'",
+        )
+        .bind(id.uuid())
+        .bind(stage.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// How often a redelivered job of this stage was started and never ended.
+    pub async fn suspicions(&self, id: VerificationId, stage: Stage) -> Result<i64, StoreError> {
+        let (count,): (i64,) = sqlx::query_as(
+            "/* suspicions */ SELECT count(*) FROM attempts
+             WHERE verification_id = $1 AND stage = $2 AND class = 'started_after_redelivery'",
+        )
+        .bind(id.uuid())
+        .bind(stage.as_str())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(count)
+    }
+
+    pub async fn record_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* record_dead_letter */ INSERT INTO dead_letters (verification_id, queue, reason, body, at)
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(letter.verification_id.map(VerificationId::uuid))
+        .bind(&letter.queue)
+        .bind(&letter.reason)
+        .bind(&letter.body)
+        .bind(Time(now))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Pending verifications last enqueued before `before`, oldest first.
+    pub async fn overdue(&self, before: Timestamp, limit: i64) -> Result<Vec<Overdue>, StoreError> {
+        let rows: Vec<(Uuid, Vec<String>, String, i32, Option<String>)> = sqlx::query_as(
+            "/* overdue */ SELECT id, stages, lane, rounds, traceparent FROM verifications
+             WHERE status = 'pending' AND enqueued_at < $1 ORDER BY enqueued_at LIMIT $2",
+        )
+        .bind(Time(before))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|(id, stages, lane, rounds, traceparent)| {
+                Ok(Overdue {
+                    id: VerificationId::from_uuid(id),
+                    stages: words(&stages)?,
+                    lane: word(&lane)?,
+                    rounds,
+                    traceparent,
+                })
+            })
+            .collect()
+    }
+
+    /// Enqueues `stages` again; fenced on the round, so that two sweepers do it once.
+    pub async fn enqueue_again(
+        &self,
+        overdue: &Overdue,
+        stages: &[Stage],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (done,): (i64,) = sqlx::query_as(
+            "/* enqueue_again */ WITH round AS (
+               UPDATE verifications SET enqueued_at = $4, rounds = rounds + 1
+               WHERE id = $1 AND status = 'pending' AND rounds = $2
+               RETURNING id, lane, traceparent
+             ), again AS (
+               INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
+               SELECT id, $3, lane, traceparent, $4, $4 FROM round
+             )
+             SELECT count(*) FROM round",
+        )
+        .bind(overdue.id.uuid())
+        .bind(overdue.rounds)
+        .bind(stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>())
+        .bind(Time(now))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(done == 1)
+    }
+}
