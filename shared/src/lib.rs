@@ -3,12 +3,17 @@
 pub mod api;
 pub mod blobs;
 pub mod clock;
+pub mod conclude;
 pub mod config;
+pub mod documents;
 pub mod ids;
 pub mod partial;
 pub mod partials;
 pub mod policy;
+pub mod present;
 pub mod queue;
+pub mod request;
+pub mod sealed;
 pub mod store;
 pub mod task;
 pub mod telemetry;

@@ -32,6 +32,10 @@ pub struct Verification {
     pub verdict: Option<Verdict>,
 }
 
+impl Verification {
+    pub const OBJECT: &'static str = "identity.verification";
+}
+
 /// What the scheduler accepted, without its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ImageInfo {

@@ -3,6 +3,7 @@
 use super::time::Time;
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
+use crate::blobs::crypto::SealingKey;
 use crate::ids::{AccountId, EventId, VerificationId};
 use crate::words::{Check, DocumentType, EventType, Lane, Stage, Status};
 use jiff::Timestamp;
@@ -119,6 +120,12 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// The key that images, partials, verdict and events of this case are sealed under.
+    pub async fn data_key(&self, case: &Case) -> Result<SealingKey, StoreError> {
+        let wrapped = case.wrapped_key.as_ref().ok_or(StoreError::Erased)?;
+        Ok(self.account_key(case.account_id).await?.unwrap_key(&case.id.to_string(), wrapped)?)
     }
 
     pub async fn case(&self, id: VerificationId) -> Result<Option<Case>, StoreError> {

@@ -1,0 +1,125 @@
+//! The end of a verification: decide, write the verdict with its events, wake whoever waits.
+//! Worker, sweeper and dead-letter consumer all end a verification here and nowhere else.
+
+use crate::api::{API_VERSION, Event, Verification};
+use crate::blobs::crypto::{CryptoError, SealingKey};
+use crate::clock::Clock;
+use crate::ids::EventId;
+use crate::partial::Partial;
+use crate::partials::Partials;
+use crate::policy::{Policy, Question, decide};
+use crate::present::present;
+use crate::request::SealedRequest;
+use crate::sealed::seal_verdict;
+use crate::store::{Case, Finish, OutgoingEvent, Store, StoreError};
+use crate::telemetry::{Metrics, current_traceparent};
+use crate::words::{CheckStatus, EventType, Stage, Status};
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// For the audit trail: who decided.
+const ACTOR: &str = "policy";
+
+/// What is needed to end a verification.
+#[derive(Clone)]
+pub struct Context {
+    pub store: Store,
+    pub partials: Partials,
+    pub policy: Arc<Policy>,
+    pub clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConcludeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    #[error("an event cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Decides on `partials` (a stage without one counts as unable to run) and tells everyone.
+/// False: somebody else decided before, or the verification was erased; nothing was written and
+/// nothing is sent. Safe to repeat.
+pub async fn conclude(
+    context: &Context,
+    case: &Case,
+    partials: &BTreeMap<Stage, Partial>,
+) -> Result<bool, ConcludeError> {
+    if case.wrapped_key.is_none() {
+        return Ok(false);
+    }
+    let won = case.status == Status::Pending && write_verdict(context, case, partials).await?;
+    // Also when another won: it may have died before this, and the partials would stay.
+    if let Err(error) = context.partials.finish(case.id).await {
+        tracing::warn!(verification.id = %case.id, %error, "waiters were not woken; they poll");
+    }
+    Ok(won)
+}
+
+async fn write_verdict(
+    context: &Context,
+    case: &Case,
+    partials: &BTreeMap<Stage, Partial>,
+) -> Result<bool, ConcludeError> {
+    let key = context.store.data_key(case).await?;
+    let request = match &case.sealed_request {
+        Some(sealed) => SealedRequest::open(&key, case.id, sealed)?,
+        None => SealedRequest::default(),
+    };
+    let question = Question {
+        checks: &case.checks,
+        thresholds: &request.thresholds,
+        expected: &request.expected,
+        today: case.created_at.to_zoned(TimeZone::UTC).date(),
+    };
+    let decision = decide(&question, partials, &context.policy);
+    let now = context.clock.now();
+
+    let sealed_verdict = seal_verdict(&key, case.id, &decision.verdict)?;
+    let fraud = decision.verdict.checks.fraud.as_ref();
+    let fraud_detected = fraud.is_some_and(|check| check.outcome.status == CheckStatus::Failed);
+    let types =
+        decision.status.event().into_iter().chain(fraud_detected.then_some(EventType::FraudSignalDetected));
+    let data = present(case, Some(decision.verdict), decision.status, Some(now));
+    let events = types.map(|event_type| event(&key, event_type, &data, now)).collect::<Result<_, _>>()?;
+
+    let finish = Finish {
+        id: case.id,
+        status: decision.status,
+        sealed_verdict,
+        events,
+        webhook_url: request.webhook_url,
+        traceparent: current_traceparent().or_else(|| case.traceparent.clone()),
+        now,
+        actor: ACTOR.to_owned(),
+    };
+    let won = context.store.finish(&finish).await?;
+    if won {
+        let seconds = now.duration_since(case.created_at).as_secs_f64();
+        Metrics::get().decided(decision.status, seconds);
+        tracing::info!(
+            verification.id = %case.id,
+            verification.status = %decision.status,
+            verification.duration_s = seconds,
+            "verification decided"
+        );
+    }
+    Ok(won)
+}
+
+/// The exact bytes that will be signed and sent, sealed at the event's id.
+fn event(
+    key: &SealingKey,
+    event_type: EventType,
+    data: &Verification,
+    now: jiff::Timestamp,
+) -> Result<OutgoingEvent, ConcludeError> {
+    let id = EventId::generate();
+    let event =
+        Event { id, event_type, created_at: now, api_version: API_VERSION.to_owned(), data: data.clone() };
+    let sealed_body = key.seal(&id.to_string(), &serde_json::to_vec(&event)?)?;
+    Ok(OutgoingEvent { id, event_type, sealed_body })
+}

@@ -1,0 +1,121 @@
+//! Which documents of which countries are taken: one table that validation and the API both read.
+
+use crate::words::DocumentType;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupportStatus {
+    /// Fields are read by a layout of its own, and measured.
+    FullSupport,
+    /// Generic reading: machine-readable zone and labelled fields.
+    Beta,
+    ComingSoon,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SupportedCountry {
+    /// ISO 3166-1 alpha-2
+    pub code: &'static str,
+    pub name: &'static str,
+    pub documents: &'static [DocumentType],
+}
+
+use DocumentType::{DrivingLicense, NationalId, Passport, ResidencePermit, VoterId};
+
+const ID_AND_PASSPORT: &[DocumentType] = &[NationalId, Passport];
+
+const fn country(
+    code: &'static str,
+    name: &'static str,
+    documents: &'static [DocumentType],
+) -> SupportedCountry {
+    SupportedCountry { code, name, documents }
+}
+
+/// In the order of the contract.
+pub const SUPPORTED: &[SupportedCountry] = &[
+    country("MA", "Morocco", &[NationalId, Passport, DrivingLicense, ResidencePermit]),
+    country("DZ", "Algeria", ID_AND_PASSPORT),
+    country("TN", "Tunisia", ID_AND_PASSPORT),
+    country("EG", "Egypt", ID_AND_PASSPORT),
+    country("JO", "Jordan", ID_AND_PASSPORT),
+    country("LB", "Lebanon", ID_AND_PASSPORT),
+    country("KW", "Kuwait", ID_AND_PASSPORT),
+    country("QA", "Qatar", ID_AND_PASSPORT),
+    country("BH", "Bahrain", ID_AND_PASSPORT),
+    country("OM", "Oman", ID_AND_PASSPORT),
+    country("KE", "Kenya", ID_AND_PASSPORT),
+    country("ZA", "South Africa", ID_AND_PASSPORT),
+    country("GH", "Ghana", ID_AND_PASSPORT),
+    country("CI", "Côte d'Ivoire", ID_AND_PASSPORT),
+    country("SN", "Senegal", ID_AND_PASSPORT),
+    country("CM", "Cameroon", ID_AND_PASSPORT),
+    country("TZ", "Tanzania", ID_AND_PASSPORT),
+    country("UG", "Uganda", ID_AND_PASSPORT),
+    country("RW", "Rwanda", ID_AND_PASSPORT),
+    country("SA", "Saudi Arabia", &[NationalId, ResidencePermit, Passport]),
+    country("AE", "United Arab Emirates", ID_AND_PASSPORT),
+    country("NG", "Nigeria", &[NationalId, Passport, DrivingLicense, VoterId]),
+    country("FR", "France", &[NationalId, Passport, ResidencePermit]),
+    country("GB", "United Kingdom", &[Passport, ResidencePermit]),
+    country("ES", "Spain", ID_AND_PASSPORT),
+    country("IT", "Italy", ID_AND_PASSPORT),
+];
+
+/// `code` as ISO 3166-1 alpha-2 in upper case.
+pub fn supported_country(code: &str) -> Option<&'static SupportedCountry> {
+    SUPPORTED.iter().find(|country| country.code == code)
+}
+
+impl SupportedCountry {
+    pub fn takes(&self, document: DocumentType) -> bool {
+        self.documents.contains(&document)
+    }
+
+    /// Everything is read generically until a measurement of a country's own layout stands behind
+    /// [`SupportStatus::FullSupport`].
+    pub const fn status(&self, _document: DocumentType) -> SupportStatus {
+        SupportStatus::Beta
+    }
+}
+
+impl DocumentType {
+    /// Passports carry everything on one page, and voter cards are asked for with the front alone.
+    pub const fn back_required(self) -> bool {
+        matches!(self, Self::NationalId | Self::DrivingLicense | Self::ResidencePermit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seed_pages_documents_are_all_taken() {
+        let seed: &[(&str, &[&str])] = &[
+            ("MA", &["national_id", "passport", "driving_license", "residence_permit"]),
+            ("DZ", &["national_id", "passport"]),
+            ("EG", &["national_id", "passport"]),
+            ("SA", &["national_id", "iqama", "passport"]),
+            ("AE", &["emirates_id", "passport"]),
+            ("NG", &["nin", "passport", "driving_license"]),
+            ("KE", &["national_id", "passport"]),
+            ("ZA", &["national_id", "passport"]),
+            ("FR", &["cni", "passport"]),
+        ];
+        for (code, documents) in seed {
+            let country = supported_country(code).unwrap();
+            for document in *documents {
+                assert!(country.takes(document.parse().unwrap()), "{code} {document}");
+            }
+        }
+    }
+
+    #[test]
+    fn passports_never_need_a_back() {
+        assert!(!DocumentType::Passport.back_required());
+        assert!(DocumentType::NationalId.back_required());
+    }
+}

@@ -1,0 +1,55 @@
+//! Partials and verdicts under a verification's data key. Each is bound to its place, so that one
+//! stage's result cannot stand in for another's.
+
+use crate::api::Verdict;
+use crate::blobs::crypto::{CryptoError, SealingKey};
+use crate::ids::VerificationId;
+use crate::partial::Partial;
+use crate::partials::Sealed;
+use crate::words::Stage;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+pub fn seal_partial(
+    key: &SealingKey,
+    id: VerificationId,
+    stage: Stage,
+    partial: &Partial,
+) -> Result<Vec<u8>, CryptoError> {
+    seal(key, &partial_place(id, stage), partial)
+}
+
+/// Opens a full set as [`crate::partials::Partials::join`] hands it out.
+pub fn open_partials(
+    key: &SealingKey,
+    id: VerificationId,
+    set: &Sealed,
+) -> Result<BTreeMap<Stage, Partial>, CryptoError> {
+    set.iter().map(|(stage, sealed)| Ok((*stage, open(key, &partial_place(id, *stage), sealed)?))).collect()
+}
+
+pub fn seal_verdict(key: &SealingKey, id: VerificationId, verdict: &Verdict) -> Result<Vec<u8>, CryptoError> {
+    seal(key, &verdict_place(id), verdict)
+}
+
+pub fn open_verdict(key: &SealingKey, id: VerificationId, sealed: &[u8]) -> Result<Verdict, CryptoError> {
+    open(key, &verdict_place(id), sealed)
+}
+
+fn partial_place(id: VerificationId, stage: Stage) -> String {
+    format!("partial/{id}/{stage}")
+}
+
+fn verdict_place(id: VerificationId) -> String {
+    format!("verdict/{id}")
+}
+
+fn seal<T: Serialize>(key: &SealingKey, place: &str, value: &T) -> Result<Vec<u8>, CryptoError> {
+    // Our own types always serialise; the error keeps the signature honest.
+    key.seal(place, &serde_json::to_vec(value).map_err(|_| CryptoError::Unreadable)?)
+}
+
+fn open<T: DeserializeOwned>(key: &SealingKey, place: &str, sealed: &[u8]) -> Result<T, CryptoError> {
+    serde_json::from_slice(&key.open(place, sealed)?).map_err(|_| CryptoError::Unreadable)
+}
