@@ -1,0 +1,83 @@
+# Needs: a Rust toolchain, a C compiler, Python 3.9+ with pip, npm. The rest is fetched or found.
+# Works in any folder, as root or not; what is there already is not fetched again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PYTHON ?= python3
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SERVICES := $(TARGET)/services
+export TXID_SERVICES_FOLDER := $(SERVICES)
+# One set of packages in every command, so that nothing is built twice with other features.
+RELEASE := $(CARGO) build --locked --release --workspace --bins
+
+.PHONY: help demo up test lint bench measure models setup services clean
+
+help:
+	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
+	@echo 'make up       the same, and it stays running: HTTP API on 127.0.0.1:8080'
+	@echo 'make test     every test, on real RabbitMQ, Redis and Postgres'
+	@echo 'make lint     formatting, clippy, licences, no registry hosts'
+	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration'
+	@echo 'make measure  accuracy on your own images: make measure DATA=folder'
+	@echo 'make models   fetch what the workers and the tests need into the cache'
+	@echo 'make setup    models and services, so that make test needs no network'
+	@echo 'make clean    stop the services started here and remove what was built'
+
+demo:
+	$(RELEASE)
+	"$(TARGET)/release/txid" models fetch --group run --group test
+	"$(TARGET)/release/demo"
+
+up:
+	$(RELEASE)
+	"$(TARGET)/release/txid" models fetch --group run --group test
+	"$(TARGET)/release/demo" --stay
+
+models:
+	$(CARGO) build --locked --workspace --bins
+	"$(TARGET)/debug/txid" models fetch --group run --group test
+
+services:
+	@tests/services/ensure.sh start
+
+setup: models services
+
+# The runner comes last: its summary is the last thing to read.
+test: setup
+	$(PYTHON) -B -m unittest discover -s models
+	@set -a; . "$(SERVICES)/env"; set +a; \
+	trap 'tests/services/ensure.sh stop' EXIT; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --locked --workspace; \
+	else $(CARGO) test --locked --workspace; fi
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; \
+	then $(CARGO) deny --locked check; \
+	else echo 'cargo-deny is not installed: licences and bans of deny.toml were not checked'; fi
+	@.ci/no-registry-hosts
+	@find models tests -name '*.py' -exec $(PYTHON) -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' {} +
+	@find tests .ci -name '*.sh' -exec bash -n {} \;
+	@echo 'lint: clean'
+
+bench:
+	$(RELEASE)
+	"$(TARGET)/release/txid" models fetch --group run --group test
+	@tests/services/ensure.sh start
+	@set -a; . "$(SERVICES)/env"; set +a; \
+	trap 'tests/services/ensure.sh stop' EXIT; \
+	"$(TARGET)/release/bench"
+
+measure:
+	$(RELEASE)
+	"$(TARGET)/release/txid" models fetch --group run --group test
+	"$(TARGET)/release/measure" $(if $(DATA),"$(DATA)")
+
+clean:
+	-@tests/services/ensure.sh stop
+	$(CARGO) clean
