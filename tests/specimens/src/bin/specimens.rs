@@ -1,0 +1,126 @@
+//! `specimens --out DIR --count N --seed S`: writes submissions and their truth.
+
+use anyhow::Context as _;
+use clap::Parser;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use txid_specimens::{Assets, Attack, Capture, Design, Generator, Submission, Turn, demo};
+
+/// Draws fictitious documents, marked SPECIMEN, with exact truth as JSON.
+#[derive(Parser)]
+struct Arguments {
+    /// Folder to write into; made if absent.
+    #[arg(long)]
+    out: PathBuf,
+    #[arg(long, default_value_t = 1)]
+    count: u64,
+    /// The first submission's seed; the next has the next.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// All designs in turn where absent.
+    #[arg(long)]
+    design: Option<String>,
+    /// `none`, `screen_recapture` …; all in turn where absent.
+    #[arg(long)]
+    attack: Option<String>,
+    /// `photo` or `flat_scan`; mostly photos where absent.
+    #[arg(long)]
+    capture: Option<String>,
+    /// Clockwise turn in degrees; mostly upright where absent.
+    #[arg(long)]
+    turn: Option<u16>,
+    /// The five submissions of the demo instead.
+    #[arg(long, conflicts_with_all = ["design", "attack", "capture", "turn", "count"])]
+    demo: bool,
+    /// Fonts and photographs; `$TXID_CACHE` or ~/.cache/txid where absent.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let cache = arguments.cache.clone().unwrap_or_else(Assets::default_cache);
+    let generator = Generator::new(Assets::load(&cache)?);
+    std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
+    if arguments.demo {
+        for (number, case) in demo::submissions(&generator, arguments.seed)?.iter().enumerate() {
+            write(
+                &arguments.out,
+                &format!("{number:02}_{}", case.name.replace([' ', '\''], "_")),
+                &case.submission,
+            )?;
+        }
+        return Ok(());
+    }
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..arguments.threads.max(1))
+            .map(|_| {
+                scope.spawn(|| -> anyhow::Result<()> {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= arguments.count {
+                            return Ok(());
+                        }
+                        one(&arguments, &generator, number)?;
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().try_for_each(|w| w.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
+    })
+}
+
+fn one(arguments: &Arguments, generator: &Generator, number: u64) -> anyhow::Result<()> {
+    let seed = arguments.seed + number;
+    let attacks = Attack::ALL.len() as u64;
+    let design = match &arguments.design {
+        Some(name) => Design::named(name)?,
+        None => {
+            let designs = Design::all()?;
+            // Every attack on one design, then on the next.
+            let index = (number / attacks) as usize % designs.len();
+            designs.into_iter().nth(index).context("no design")?
+        }
+    };
+    let attack = match &arguments.attack {
+        Some(name) => name.parse()?,
+        None => Attack::ALL.get((number % attacks) as usize).copied().unwrap_or(Attack::None),
+    };
+    let capture = match arguments.capture.as_deref() {
+        Some("photo") => Capture::PHOTO,
+        Some("flat_scan") => Capture::FLAT_SCAN,
+        Some(other) => anyhow::bail!("no capture is called `{other}`; known: photo, flat_scan"),
+        None if number % 5 == 3 => Capture::FLAT_SCAN,
+        None => Capture::PHOTO,
+    };
+    let turn = match arguments.turn {
+        Some(0) => Turn::Upright,
+        Some(90) => Turn::Right,
+        Some(180) => Turn::UpsideDown,
+        Some(270) => Turn::Left,
+        Some(other) => anyhow::bail!("cannot turn by {other} degrees; known: 0, 90, 180, 270"),
+        None => match number % 12 {
+            5 => Turn::Right,
+            7 => Turn::UpsideDown,
+            10 => Turn::Left,
+            _ => Turn::Upright,
+        },
+    };
+    let person = generator.person(&design.issuer, seed)?;
+    let submission = generator.submission(&person, &design, capture.turned(turn), attack, seed)?;
+    write(&arguments.out, &format!("{seed:06}_{}_{}", design.name, attack.name()), &submission)
+}
+
+fn write(folder: &std::path::Path, stem: &str, submission: &Submission) -> anyhow::Result<()> {
+    for (role, bytes) in submission.images() {
+        let path = folder.join(format!("{stem}.{}.jpg", role.as_str()));
+        std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+    }
+    let path = folder.join(format!("{stem}.json"));
+    std::fs::write(&path, serde_json::to_vec_pretty(&submission.truth)?)
+        .with_context(|| path.display().to_string())?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Specimens: documents of people who do not exist, photographed as people do, genuine or
+//! attacked, with exact truth. The same seed gives the same bytes on the same build.
+//!
+//! A figure measured on generated images must be named as such wherever it is quoted.
+
+pub mod asset;
+pub mod attack;
+pub mod capture;
+pub mod demo;
+pub mod design;
+mod error;
+pub mod geometry;
+pub mod jpeg;
+pub mod mrz;
+mod pattern;
+pub mod person;
+mod portrait;
+pub mod random;
+pub mod raster;
+pub mod render;
+mod submission;
+pub mod truth;
+
+pub use asset::Assets;
+pub use attack::Attack;
+pub use capture::{Capture, Turn};
+pub use design::Design;
+pub use error::Error;
+pub use person::Person;
+pub use submission::{Generator, Submission};
+pub use truth::{Role, Truth};
