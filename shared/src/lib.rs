@@ -14,6 +14,7 @@ pub mod present;
 pub mod queue;
 pub mod request;
 pub mod sealed;
+pub mod services;
 pub mod store;
 pub mod task;
 pub mod telemetry;

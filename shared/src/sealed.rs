@@ -26,7 +26,16 @@ pub fn open_partials(
     id: VerificationId,
     set: &Sealed,
 ) -> Result<BTreeMap<Stage, Partial>, CryptoError> {
-    set.iter().map(|(stage, sealed)| Ok((*stage, open(key, &partial_place(id, *stage), sealed)?))).collect()
+    set.iter().map(|(stage, sealed)| Ok((*stage, open_partial(key, id, *stage, sealed)?))).collect()
+}
+
+pub fn open_partial(
+    key: &SealingKey,
+    id: VerificationId,
+    stage: Stage,
+    sealed: &[u8],
+) -> Result<Partial, CryptoError> {
+    open(key, &partial_place(id, stage), sealed)
 }
 
 pub fn seal_verdict(key: &SealingKey, id: VerificationId, verdict: &Verdict) -> Result<Vec<u8>, CryptoError> {

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use txid_shared::words::{Lane, Stage as StageName};
+use txid_shared::words::{ImageRole, Lane, Stage as StageName};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSettings {
@@ -92,6 +92,11 @@ impl InferencePool {
 
     pub fn threads(&self) -> usize {
         self.threads.len()
+    }
+
+    /// The pictures that a stage of this pool looks at; none for a stage that it does not run.
+    pub fn images_of(&self, stage: StageName) -> &'static [ImageRole] {
+        self.shared.stages.iter().find(|known| known.name() == stage).map_or(&[], |known| known.images())
     }
 
     /// Runs a stage on the next free thread, interactive before batch. Waits for a place while the

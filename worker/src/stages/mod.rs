@@ -76,5 +76,21 @@ pub struct Completed {
 /// Synchronous and CPU-bound: runs on an inference thread that lends it its sessions.
 pub trait Stage: Send + Sync {
     fn name(&self) -> StageName;
+
+    /// The pictures it looks at; others are not fetched.
+    fn images(&self) -> &'static [ImageRole] {
+        match self.name() {
+            StageName::Ocr | StageName::Fraud => &[ImageRole::DocumentFront, ImageRole::DocumentBack],
+            StageName::FaceMatch => &[ImageRole::DocumentFront, ImageRole::Selfie],
+            StageName::Liveness => &[ImageRole::Selfie],
+        }
+    }
+
     fn run(&self, input: &StageInput, engine: &mut Engine) -> Outcome;
+}
+
+/// The stages of this build, as far as they are asked for.
+pub fn all(wanted: &[StageName]) -> Vec<Arc<dyn Stage>> {
+    let known: Vec<Arc<dyn Stage>> = Vec::new();
+    known.into_iter().filter(|stage| wanted.contains(&stage.name())).collect()
 }

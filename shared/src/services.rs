@@ -1,0 +1,62 @@
+//! Everything a process works with, opened from the configuration in one way.
+
+use crate::blobs::crypto::{CryptoError, MasterKeys};
+use crate::blobs::{BlobError, Blobs};
+use crate::clock::Clock;
+use crate::conclude::Context;
+use crate::config::Config;
+use crate::partials::{Partials, PartialsError};
+use crate::policy::{Policy, PolicyError};
+use crate::queue::Queue;
+use crate::store::{Store, StoreError};
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Keys(#[from] CryptoError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Partials(#[from] PartialsError),
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    #[error("policy.file {0}: {1}")]
+    PolicyFile(std::path::PathBuf, std::io::Error),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("the database schema is not of this version: run `txid migrate`")]
+    NotMigrated,
+}
+
+/// Cheap to clone; all of it is shared.
+#[derive(Clone)]
+pub struct Services {
+    pub context: Context,
+    pub queue: Queue,
+    pub blobs: Blobs,
+}
+
+impl Services {
+    /// Refuses a database that was not migrated. The broker is connected at first use: it may come later.
+    pub async fn open(config: &Config, clock: Clock) -> Result<Self, OpenError> {
+        let master = MasterKeys::parse(config.keys.master.iter().map(crate::config::Secret::reveal))?;
+        let policy = if config.policy.file.as_os_str().is_empty() {
+            Policy::default()
+        } else {
+            let file = &config.policy.file;
+            let text = std::fs::read_to_string(file).map_err(|error| OpenError::PolicyFile(file.clone(), error))?;
+            Policy::parse(&text)?
+        };
+        let store = Store::connect(&config.database, master).await?;
+        if !store.is_migrated().await.unwrap_or(false) {
+            return Err(OpenError::NotMigrated);
+        }
+        let partials = Partials::open(&config.redis).await?;
+        Ok(Self {
+            context: Context { store, partials, policy: Arc::new(policy), clock },
+            queue: Queue::open(&config.broker),
+            blobs: Blobs::open(&config.blobs)?,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! The case behind a job: row, data key and images, opened once per process and shared by the stages
+//! that run here.
+
+use crate::imaging::SourceImage;
+use crate::stages::{Images, StageInput};
+use lru::LruCache;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::OnceCell;
+use txid_shared::blobs::crypto::SealingKey;
+use txid_shared::blobs::{BlobError, Blobs};
+use txid_shared::ids::VerificationId;
+use txid_shared::store::{Case, Store, StoreError};
+use txid_shared::words::{ImageRole, Stage};
+
+/// Open cases kept besides the byte bound, so that stages without images are shared as well.
+const OPEN_CASES: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CaseError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+/// A pending verification, ready to work on.
+pub(super) struct OpenCase {
+    pub case: Case,
+    pub key: SealingKey,
+    images: [OnceCell<Arc<SourceImage>>; 3],
+}
+
+/// Bounded by the memory that the decoded images of its cases may take.
+pub(super) struct Cases {
+    store: Store,
+    blobs: Blobs,
+    limit_bytes: u64,
+    open: Mutex<Kept>,
+}
+
+struct Kept {
+    cases: LruCache<VerificationId, Arc<OnceCell<Option<Arc<OpenCase>>>>>,
+}
+
+impl Cases {
+    pub(super) fn new(store: Store, blobs: Blobs, limit_bytes: u64) -> Self {
+        let cases =
+            LruCache::new(std::num::NonZeroUsize::new(OPEN_CASES).unwrap_or(std::num::NonZeroUsize::MIN));
+        Self { store, blobs, limit_bytes, open: Mutex::new(Kept { cases }) }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None`: there is nothing left to do (decided, cancelled, erased, or never was).
+    pub(super) async fn open(&self, id: VerificationId) -> Result<Option<Arc<OpenCase>>, CaseError> {
+        let cell = self.kept().cases.get_or_insert(id, Arc::default).clone();
+        let opened = cell.get_or_try_init(|| self.load(id)).await?.clone();
+        match &opened {
+            None => self.forget(id),
+            Some(_) => self.make_room(id),
+        }
+        Ok(opened)
+    }
+
+    pub(super) fn forget(&self, id: VerificationId) {
+        self.kept().cases.pop(&id);
+    }
+
+    async fn load(&self, id: VerificationId) -> Result<Option<Arc<OpenCase>>, CaseError> {
+        let Some(case) = self.store.case(id).await? else { return Ok(None) };
+        let (false, Some(wrapped)) = (case.status.is_terminal(), case.wrapped_key.as_ref()) else {
+            return Ok(None);
+        };
+        let key = self
+            .store
+            .account_key(case.account_id)
+            .await?
+            .unwrap_key(&id.to_string(), wrapped)
+            .map_err(StoreError::from)?;
+        Ok(Some(Arc::new(OpenCase { case, key, images: Default::default() })))
+    }
+
+    /// Drops the cases used longest ago until the rest fits; those in use live on in their jobs.
+    fn make_room(&self, newest: VerificationId) {
+        let mut kept = self.kept();
+        let mut total: u64 =
+            kept.cases.iter().filter_map(|(_, cell)| Some(decoded_bytes(cell.get()?.as_ref()?))).sum();
+        while total > self.limit_bytes {
+            match kept.cases.peek_lru() {
+                Some((oldest, cell)) if *oldest != newest => {
+                    total -= cell.get().and_then(Option::as_ref).map_or(0, decoded_bytes);
+                    let oldest = *oldest;
+                    kept.cases.pop(&oldest);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Fetches what `stage` looks at. Roles that were not sent are left out.
+    pub(super) async fn input(
+        &self,
+        open: &OpenCase,
+        stage: Stage,
+        roles: &[ImageRole],
+    ) -> Result<StageInput, CaseError> {
+        let mut images = Images::default();
+        for role in roles {
+            if !open.case.images.iter().any(|info| info.image == *role) {
+                continue;
+            }
+            let image = self.image(open, *role).await?;
+            match role {
+                ImageRole::DocumentFront => images.document_front = Some(image),
+                ImageRole::DocumentBack => images.document_back = Some(image),
+                ImageRole::Selfie => images.selfie = Some(image),
+            }
+        }
+        tracing::trace!(%stage, "images at hand");
+        Ok(StageInput {
+            images,
+            country: Some(open.case.country.clone()),
+            document_type: Some(open.case.document_type),
+        })
+    }
+
+    async fn image(&self, open: &OpenCase, role: ImageRole) -> Result<Arc<SourceImage>, CaseError> {
+        let [front, back, selfie] = &open.images;
+        let cell = match role {
+            ImageRole::DocumentFront => front,
+            ImageRole::DocumentBack => back,
+            ImageRole::Selfie => selfie,
+        };
+        let image = cell
+            .get_or_try_init(|| async {
+                let name = format!("{}/{}/{role}", open.case.account_id, open.case.id);
+                let bytes = self.blobs.get(&open.key, &name).await?;
+                Ok::<_, CaseError>(Arc::new(SourceImage::new(bytes)))
+            })
+            .await?;
+        Ok(image.clone())
+    }
+
+    pub(super) const fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+}
+
+/// RGB pixels and a scaled copy, plus the encoded bytes.
+fn decoded_bytes(open: &Arc<OpenCase>) -> u64 {
+    open.case
+        .images
+        .iter()
+        .map(|info| u64::from(info.width_px) * u64::from(info.height_px) * 4 + info.size_bytes)
+        .sum()
+}

@@ -1,0 +1,139 @@
+//! One HTTP attempt: signed, bounded, without redirects or retries of its own.
+
+use super::guard::{Guard, GuardedResolver};
+use super::sign;
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, StatusCode, Url, redirect};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use txid_shared::config::Secret;
+
+/// Read of a receiver's answer, so that the connection can be used again; the rest is dropped.
+const ANSWER_BYTES: usize = 4096;
+/// A receiver may ask for patience up to a day.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+
+pub(super) struct Request<'a> {
+    pub event_id: &'a str,
+    pub url: &'a str,
+    pub body: Vec<u8>,
+    pub secret: &'a Secret,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// 2xx, and nothing else.
+    Accepted(u16),
+    Refused {
+        status: u16,
+        retry_after: Option<Duration>,
+    },
+    /// 410: the receiver wants no more.
+    Gone,
+    /// Time-out, connection or name error.
+    NoAnswer(String),
+    /// Nothing to send any more.
+    Never(String),
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Accepted(status) | Self::Refused { status, .. } => Some(*status),
+            Self::Gone => Some(StatusCode::GONE.as_u16()),
+            Self::NoAnswer(_) | Self::Never(_) => None,
+        }
+    }
+
+    pub(super) fn error(&self) -> Option<String> {
+        match self {
+            Self::NoAnswer(why) | Self::Never(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn client(guard: Arc<Guard>, timeout: Duration) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("TXCloud-Identity/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .dns_resolver(Arc::new(GuardedResolver(guard)))
+        .build()
+}
+
+pub(super) async fn send(client: &Client, guard: &Guard, request: Request<'_>, now: Timestamp) -> Answer {
+    let url = match allowed_url(request.url, guard) {
+        Ok(url) => url,
+        Err(why) => return Answer::NoAnswer(why),
+    };
+    let timestamp_s = now.as_second();
+    let secret = request.secret.reveal();
+    let sending = client
+        .post(url)
+        .header(CONTENT_TYPE, "application/json")
+        .header("X-TXCloud-Signature", sign::txcloud(secret, &request.body))
+        .header("X-TXCloud-Timestamp", timestamp_s)
+        .header("webhook-id", request.event_id)
+        .header("webhook-timestamp", timestamp_s)
+        .header("webhook-signature", sign::standard(secret, request.event_id, timestamp_s, &request.body))
+        .body(request.body)
+        .send();
+    let mut response = match sending.await {
+        Ok(response) => response,
+        Err(error) => return Answer::NoAnswer(cause(&error)),
+    };
+    let (status, retry_after) = (response.status(), retry_after(&response, now));
+    let mut read = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        read += chunk.len();
+        if read >= ANSWER_BYTES {
+            break;
+        }
+    }
+    match status {
+        _ if status.is_success() => Answer::Accepted(status.as_u16()),
+        StatusCode::GONE => Answer::Gone,
+        _ => Answer::Refused { status: status.as_u16(), retry_after },
+    }
+}
+
+/// A literal address never meets the resolver, so it is checked here.
+fn allowed_url(text: &str, guard: &Guard) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("only http and https are allowed for webhooks".to_owned());
+    }
+    let host = url.host_str().unwrap_or_default();
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        guard.check(address).map_err(|error| error.to_string())?;
+    }
+    Ok(url)
+}
+
+fn retry_after(response: &reqwest::Response, now: Timestamp) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    let wait = match value.trim().parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+            Duration::try_from(at.duration_since(now)).ok()?
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+/// The innermost cause says what happened; the outer layers only that something did. No URL in it.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    if error.is_timeout() { "no answer in time".to_owned() } else { innermost.to_string() }
+}
