@@ -41,6 +41,13 @@ pub fn random_token(prefix: &str) -> Result<config::Secret, blobs::crypto::Crypt
     Ok(config::Secret::new(format!("{prefix}{body}")))
 }
 
+/// A signing secret in the form of Standard Webhooks: `whsec_` and 256 random bits in base64.
+pub fn webhook_secret() -> Result<config::Secret, blobs::crypto::CryptoError> {
+    let mut bytes = [0u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| blobs::crypto::CryptoError::NoRandomness)?;
+    Ok(config::Secret::new(format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))))
+}
+
 /// sha256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())

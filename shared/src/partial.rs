@@ -321,6 +321,16 @@ pub struct Evidence {
     pub crop_id: Option<crate::ids::DocumentId>,
 }
 
+impl FieldSource {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mrz => "mrz",
+            Self::Visual => "visual",
+            Self::Barcode => "barcode",
+        }
+    }
+}
+
 impl StageResult {
     pub const fn stage(&self) -> Stage {
         match self {
