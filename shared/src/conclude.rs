@@ -96,7 +96,9 @@ async fn write_verdict(
         now,
         actor: ACTOR.to_owned(),
     };
+    crate::crash::point("conclude.before_finish");
     let won = context.store.finish(&finish).await?;
+    crate::crash::point("conclude.after_finish");
     if won {
         let seconds = now.duration_since(case.created_at).as_secs_f64();
         Metrics::get().decided(decision.status, seconds);

@@ -5,6 +5,7 @@ pub mod blobs;
 pub mod clock;
 pub mod conclude;
 pub mod config;
+pub mod crash;
 pub mod documents;
 pub mod ids;
 pub mod partial;

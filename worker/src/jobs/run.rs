@@ -218,6 +218,7 @@ impl Runner {
         let joined =
             insist("join", || self.context.partials.join(open.case.id, stage, sealed.clone(), expected))
                 .await;
+        txid_shared::crash::point("worker.after_partial");
         if let Some(set) = joined {
             return self.decide(open, &set).await;
         }

@@ -1,0 +1,87 @@
+//! A customer: talks HTTP and knows nothing of the inside.
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use txid_shared::config::Secret;
+
+/// The longest a test waits for a verdict.
+const VERDICT_WITHIN: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: Secret,
+}
+
+/// Status code and JSON body.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr, key: &Secret) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { http, base: format!("http://{address}"), key: key.clone() })
+    }
+
+    /// A Moroccan identity card of blank pictures, to be verified asynchronously.
+    pub fn submission() -> Value {
+        let document = STANDARD.encode(crate::pictures::blank_document());
+        json!({
+            "document_front": document,
+            "document_back": document,
+            "selfie": STANDARD.encode(crate::pictures::blank_selfie()),
+            "country": "MA",
+            "document_type": "national_id",
+            "mode": "async",
+        })
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
+        answer(request.json(body).send().await?).await
+    }
+
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
+        answer(request.send().await?).await
+    }
+
+    /// The id of an accepted asynchronous verification.
+    pub async fn submit(&self, body: &Value) -> anyhow::Result<String> {
+        let answer = self.post("/v1/identity/verify", body).await?;
+        anyhow::ensure!(answer.status == 201, "expected 201: {answer:?}");
+        Ok(answer.body["id"].as_str().context("no id")?.to_owned())
+    }
+
+    pub async fn verification(&self, id: &str) -> anyhow::Result<Value> {
+        let answer = self.get(&format!("/v1/identity/verifications/{id}")).await?;
+        anyhow::ensure!(answer.status == 200, "expected 200: {answer:?}");
+        Ok(answer.body)
+    }
+
+    /// Asks until the verification is decided.
+    pub async fn decided(&self, id: &str) -> anyhow::Result<Value> {
+        let started = Instant::now();
+        loop {
+            let verification = self.verification(id).await?;
+            if verification["status"] != "pending" {
+                return Ok(verification);
+            }
+            anyhow::ensure!(started.elapsed() < VERDICT_WITHIN, "{id} is still pending");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn answer(response: reqwest::Response) -> anyhow::Result<Answer> {
+    let status = response.status().as_u16();
+    Ok(Answer { status, body: serde_json::from_str(&response.text().await?).unwrap_or_default() })
+}

@@ -1,0 +1,156 @@
+//! One process of the fleet, killed with the test that started it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a process may take to be ready (loading models included).
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Scheduler,
+    /// Stub stages: the fleet without models.
+    StubWorker,
+    /// The real worker on real models; stages from `worker.stages`.
+    Worker,
+    Webhooks,
+}
+
+impl Role {
+    /// Program and arguments.
+    fn program(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Scheduler => ("txid-scheduler", &[]),
+            Self::StubWorker => ("stub-worker", &[]),
+            Self::Worker => ("txid-worker", &[]),
+            Self::Webhooks => ("txid-worker", &["--role", "webhooks"]),
+        }
+    }
+
+    /// What its log says when it is ready.
+    const fn ready_line(self) -> &'static str {
+        match self {
+            Self::Scheduler => "API listens",
+            Self::StubWorker | Self::Worker => "worker takes jobs",
+            Self::Webhooks => "health and metrics",
+        }
+    }
+}
+
+pub struct Node {
+    pub role: Role,
+    child: Child,
+    log: PathBuf,
+}
+
+/// Built by the same cargo run, beside this test's own binary.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.ancestors().skip(1).find(|folder| folder.join(name).is_file());
+    folder.map(|folder| folder.join(name)).ok_or_else(|| {
+        anyhow::anyhow!("{name} is not built: run `cargo build --workspace` first (make test does)")
+    })
+}
+
+impl Node {
+    /// Starts the process and waits until it says that it is ready.
+    pub fn start(
+        role: Role,
+        settings: &BTreeMap<String, String>,
+        folder: &Path,
+        extra: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let log = folder.join(format!("{role:?}-{}.log", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let (name, arguments) = role.program();
+        let child = Command::new(binary(name)?)
+            .args(arguments)
+            .envs(settings)
+            .envs(extra.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let mut node = Self { role, child, log };
+        node.wait_until_ready()?;
+        Ok(node)
+    }
+
+    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        loop {
+            if self.log_text().contains(self.role.ready_line()) {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::bail!("{:?} ended with {status} before it was ready:\n{}", self.role, self.log_text());
+            }
+            anyhow::ensure!(started.elapsed() < READY_WITHIN, "{:?} is not ready:\n{}", self.role, self.log_text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn log_text(&self) -> String {
+        let mut text = String::new();
+        if let Ok(mut file) = File::open(&self.log) {
+            let _ = file.read_to_string(&mut text);
+        }
+        text
+    }
+
+    /// Where the scheduler listens, as its log says.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.log_text().lines().find(|line| line.contains("API listens")).and_then(|line| {
+            let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+            entry.get("address")?.as_str()?.parse().ok()
+        })
+    }
+
+    /// Asked without waiting, and without reaping it away from whoever waits.
+    pub fn is_alive(&self) -> bool {
+        std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, then waits: the exit code.
+    pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        Ok(self.child.wait()?.code())
+    }
+
+    /// Waits for a process that kills itself at a crash point.
+    pub fn wait_for_death(mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            anyhow::ensure!(started.elapsed() < READY_WITHIN, "{:?} lives on:\n{}", self.role, self.log_text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- {:?} ({})\n{}", self.role, self.log.display(), self.log_text());
+        }
+    }
+}
