@@ -73,8 +73,10 @@ END
         echo $! >"$dir/node.pid"
     fi
     local deadline=$((SECONDS + start_limit_s))
-    until probe amqp 127.0.0.1 "$port"; do
+    while :; do
+        # Checked first: another service may have taken the port, and ours has ended.
         ours node >/dev/null || { tail -n 20 "$dir/log/output" >&2; fail 'the node ended'; }
+        if probe amqp 127.0.0.1 "$port"; then break; fi
         [ $SECONDS -lt $deadline ] || fail "no answer after $start_limit_s s; see $dir/log"
         sleep 0.2
     done
