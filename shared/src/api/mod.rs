@@ -2,8 +2,10 @@
 
 mod error;
 mod event;
+mod request;
 mod verification;
 
 pub use error::*;
 pub use event::*;
+pub use request::*;
 pub use verification::*;

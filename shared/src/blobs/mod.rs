@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub enum BlobError {
     #[error("blobs.url: {0}")]
     Configuration(String),
+    #[error("there is no such blob")]
+    NotFound,
     #[error("object store: {0}")]
     Store(#[from] object_store::Error),
     #[error(transparent)]
@@ -68,7 +70,11 @@ impl Blobs {
     }
 
     pub async fn get(&self, key: &SealingKey, name: &str) -> Result<Bytes, BlobError> {
-        let sealed = self.store.get(&self.path(name)).await?.bytes().await?;
+        let found = self.store.get(&self.path(name)).await.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => BlobError::NotFound,
+            other => other.into(),
+        })?;
+        let sealed = found.bytes().await?;
         Ok(Bytes::from(key.open(name, &sealed)?))
     }
 

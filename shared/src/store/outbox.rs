@@ -86,10 +86,11 @@ impl Store {
         Ok(())
     }
 
-    /// Seconds the oldest due row has been waiting; the alert that means "nothing flows".
+    /// Seconds the oldest row that is due, or was tried in vain, has been waiting; the alert that means "nothing flows".
     pub async fn oldest_unpublished_s(&self, now: Timestamp) -> Result<f64, StoreError> {
         let (oldest,): (Option<Time>,) = sqlx::query_as(
-            "/* oldest_unpublished_s */ SELECT min(not_before) FROM outbox WHERE not_before <= $1",
+            "/* oldest_unpublished_s */ SELECT min(created_at) FROM outbox
+             WHERE not_before <= $1 OR attempts > 0",
         )
         .bind(Time(now))
         .fetch_one(&self.pool)

@@ -117,13 +117,22 @@ impl Store {
         Ok(())
     }
 
-    /// Pending verifications last enqueued before `before`, oldest first.
-    pub async fn overdue(&self, before: Timestamp, limit: i64) -> Result<Vec<Overdue>, StoreError> {
+    /// Pending verifications last enqueued `after_ms` or longer ago, oldest first. Each round waits
+    /// twice as long as the one before, up to eight times: a long queue must not be made longer.
+    pub async fn overdue(
+        &self,
+        now: Timestamp,
+        after_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<Overdue>, StoreError> {
         let rows: Vec<(Uuid, Vec<String>, String, i32, Option<String>)> = sqlx::query_as(
             "/* overdue */ SELECT id, stages, lane, rounds, traceparent FROM verifications
-             WHERE status = 'pending' AND enqueued_at < $1 ORDER BY enqueued_at LIMIT $2",
+             WHERE status = 'pending' AND enqueued_at <= $1 - $2 * interval '1 ms'
+               AND enqueued_at <= $1 - $2 * (1 << least(rounds, 3)) * interval '1 ms'
+             ORDER BY enqueued_at LIMIT $3",
         )
-        .bind(Time(before))
+        .bind(Time(now))
+        .bind(after_ms)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -138,6 +147,29 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// A job that died without fault of its own runs again. Rounds do not count it; they still bound it.
+    pub async fn enqueue_stage(
+        &self,
+        id: VerificationId,
+        stage: Stage,
+        now: Timestamp,
+        not_before: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* enqueue_stage */ INSERT INTO outbox
+               (verification_id, stages, lane, traceparent, created_at, not_before)
+             SELECT id, ARRAY[$2], lane, traceparent, $3, $4 FROM verifications
+             WHERE id = $1 AND status = 'pending'",
+        )
+        .bind(id.uuid())
+        .bind(stage.as_str())
+        .bind(Time(now))
+        .bind(Time(not_before))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Enqueues `stages` again; fenced on the round, so that two sweepers do it once.

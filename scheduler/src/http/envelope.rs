@@ -1,0 +1,140 @@
+//! Around every call: request id, span, time limit, a net under panics, and one shape of error.
+
+use super::Api;
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::{Extensions, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+use txid_shared::api::{ApiError, ErrorCode, fresh_request_id};
+use txid_shared::config::ms;
+use txid_shared::telemetry::set_parent;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_REQUEST_ID: usize = 128;
+/// What a caller is told to wait when we are the ones who could not.
+const RETRY_AFTER_S: u32 = 5;
+
+/// A refusal on its way out. The envelope writes its body, because only there the request id is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    error: ApiError,
+    /// Where HTTP has a more exact status than the contract's code.
+    status: Option<StatusCode>,
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self { error, status: None }
+    }
+}
+
+impl Refusal {
+    pub(super) fn with_status(error: ApiError, status: StatusCode) -> Self {
+        Self { error, status: Some(status) }
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        let error = ApiError::new(ErrorCode::InvalidRequest, "this address does not take that method");
+        Self::with_status(error, StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// Something of ours cannot be reached; the log says what, the caller learns that he may retry.
+    pub(super) fn unavailable(what: &'static str, cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %cause, "{what}");
+        let mut error = ApiError::new(ErrorCode::ServiceUnavailable, "the service cannot do this right now");
+        error.retry_after = Some(RETRY_AFTER_S);
+        error.into()
+    }
+
+    pub(super) fn internal(what: &'static str, cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %cause, "{what}");
+        ApiError::new(ErrorCode::InternalError, "something went wrong on our side").into()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status.or_else(|| StatusCode::from_u16(self.error.code.http_status()).ok());
+        let mut response = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+pub(super) async fn envelope(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let request_id = request_id(request.headers());
+    let route = route(request.extensions());
+    let span = tracing::info_span!(
+        "request",
+        http.request.method = %request.method(),
+        http.route = route.as_deref().unwrap_or("unknown"),
+        request.id = request_id,
+    );
+    set_parent(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
+    let started = Instant::now();
+    let handling = async {
+        let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let response = match tokio::time::timeout(ms(api.settings.request_timeout_ms), handled).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => {
+                tracing::error!("a handler panicked");
+                let error = ApiError::new(ErrorCode::InternalError, "something went wrong on our side");
+                Refusal::from(error).into_response()
+            }
+            Err(_) => {
+                let message = "the request took longer than server.request_timeout_ms";
+                let mut error = ApiError::new(ErrorCode::ServiceUnavailable, message);
+                error.retry_after = Some(RETRY_AFTER_S);
+                Refusal::from(error).into_response()
+            }
+        };
+        let response = finished(response, &request_id);
+        let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1000.0);
+        if route.as_deref().is_some_and(|route| route.starts_with("/v1/")) {
+            tracing::info!(http.response.status_code = status, duration_ms, "request answered");
+        } else {
+            tracing::debug!(http.response.status_code = status, duration_ms, "request answered");
+        }
+        response
+    };
+    handling.instrument(span).await
+}
+
+/// The caller's own id where it is fit to be echoed, else a fresh one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            !id.is_empty() && id.len() <= LONGEST_REQUEST_ID && id.bytes().all(|b| b.is_ascii_graphic())
+        })
+        .map_or_else(fresh_request_id, str::to_owned)
+}
+
+/// The pattern, not the path: ids stay out of metrics.
+fn route(extensions: &Extensions) -> Option<String> {
+    extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned())
+}
+
+/// Writes the error body and the request id.
+fn finished(mut response: Response, request_id: &str) -> Response {
+    if let Some(Refusal { error, .. }) = response.extensions_mut().remove::<Refusal>() {
+        tracing::debug!(error.code = ?error.code, error.param = error.param, "request refused");
+        let (status, retry_after) = (response.status(), error.retry_after);
+        response = (status, Json(error.into_body(request_id))).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}

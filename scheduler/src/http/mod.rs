@@ -1,0 +1,91 @@
+//! The API: one file per resource, an envelope around all of them.
+
+mod auth;
+mod body;
+mod documents;
+mod envelope;
+mod health;
+pub(crate) mod openapi;
+mod verifications;
+mod verify;
+mod webhooks;
+
+use crate::waiters::Waiters;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use body::UploadRoom;
+use envelope::Refusal;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::Notify;
+use txid_shared::api::{ApiError, ErrorCode};
+use txid_shared::blobs::Blobs;
+use txid_shared::clock::Clock;
+use txid_shared::config;
+use txid_shared::partials::Partials;
+use txid_shared::queue::Queue;
+use txid_shared::services::Services;
+use txid_shared::store::Store;
+use txid_shared::task::Tasks;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// What the handlers work with.
+pub(crate) struct Api {
+    store: Store,
+    queue: Queue,
+    partials: Partials,
+    blobs: Blobs,
+    clock: Clock,
+    settings: config::Server,
+    tasks: Tasks,
+    room: UploadRoom,
+    waiters: Waiters,
+    outbox_filled: Arc<Notify>,
+    /// Migrations only ever go forward, so it is asked once.
+    migrated: AtomicBool,
+}
+
+impl Api {
+    pub(crate) fn new(
+        services: Services,
+        settings: config::Server,
+        tasks: Tasks,
+        waiters: Waiters,
+        outbox_filled: Arc<Notify>,
+    ) -> Self {
+        let Services { context, queue, blobs } = services;
+        Self {
+            store: context.store,
+            queue,
+            partials: context.partials,
+            blobs,
+            clock: context.clock,
+            room: UploadRoom::new(settings.concurrent_uploads),
+            settings,
+            tasks,
+            waiters,
+            outbox_filled,
+            migrated: AtomicBool::new(false),
+        }
+    }
+}
+
+pub(crate) fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/v1/identity/verify", post(verify::verify))
+        .route("/v1/identity/verifications/{id}", get(verifications::show))
+        .route("/v1/identity/verifications/{id}/evidence/{evidence_id}", get(verifications::evidence))
+        .route("/v1/identity/supported-documents", get(documents::list))
+        .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::openapi()))
+        .fallback(async || Refusal::from(ApiError::new(ErrorCode::NotFound, "no such address")))
+        .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+        .layer(axum::middleware::from_fn_with_state(api.clone(), envelope::envelope))
+        // Bodies are bounded where they are read.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(api)
+}

@@ -1,0 +1,91 @@
+//! Starts everything that makes a scheduler, and stops it in order: first no new requests, then the
+//! open ones are answered, then the relay publishes what they left, then it is over.
+
+use crate::dead_letters::DeadLetters;
+use crate::http::{self, Api};
+use crate::relay::Relay;
+use crate::sweeper::Sweeper;
+use crate::waiters::Waiters;
+use axum::serve::ListenerExt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use txid_shared::config::{Config, ms};
+use txid_shared::services::Services;
+use txid_shared::task::Tasks;
+
+/// Two, so that one claims rows while the other waits for the broker's confirms.
+const RELAYS: usize = 2;
+/// After the last request: time for the relay's last rows and for messages in hand.
+pub const LAST_WORK: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("server.listen: cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+}
+
+/// Starts API, relay, sweeper and dead-letter consumer on `tasks`; `tasks.stop()` begins the drain and
+/// `tasks.drained()` waits for its end. Answers with the address that is listened on, so that port 0
+/// may be asked for.
+pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result<SocketAddr, StartError> {
+    let address = config.server.listen;
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let Services { context, queue, .. } = services.clone();
+
+    // Not a child of `tasks`: it goes on until the open requests are answered.
+    let background = Tasks::new();
+    let outbox_filled = Arc::new(Notify::new());
+    let waiters = Waiters::new();
+    background.spawn(waiters.clone().run(context.partials.finished(), background.stopping().clone()));
+    for _ in 0..RELAYS {
+        let relay = Relay::new(&services, config.relay.clone(), outbox_filled.clone());
+        background.spawn(relay.run(background.stopping().clone()));
+    }
+    let sweeper = Sweeper::new(context.clone(), config.sweeper.clone(), outbox_filled.clone());
+    let recover = queue.is_volatile();
+    background.spawn(sweeper.run(recover, background.stopping().clone()));
+    let dead_letters = DeadLetters::new(context, queue, outbox_filled.clone());
+    background.spawn(dead_letters.run(background.stopping().clone()));
+
+    let router = http::router(Arc::new(Api::new(
+        services,
+        config.server.clone(),
+        tasks.clone(),
+        waiters,
+        outbox_filled,
+    )));
+    let stopping = tasks.stopping().clone();
+    let drain = ms(config.server.drain_deadline_ms);
+    tasks.spawn(async move {
+        let without_delay = listener.tap_io(|stream| {
+            // Answers are one small write; waiting for more would only cost time.
+            let _ = stream.set_nodelay(true);
+        });
+        let serving = axum::serve(without_delay, router)
+            .with_graceful_shutdown(stopping.clone().cancelled_owned())
+            .into_future();
+        let out_of_time = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(drain).await;
+        };
+        tokio::select! {
+            served = serving => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "the HTTP server ended");
+                }
+            }
+            () = out_of_time => tracing::warn!("requests were still open at the drain deadline"),
+        }
+        background.stop();
+        if !background.drained(LAST_WORK).await {
+            tracing::warn!("the relay was still publishing at the end; its rows stay in the outbox");
+        }
+    });
+    tracing::info!(address = %bound, "API listens");
+    Ok(bound)
+}

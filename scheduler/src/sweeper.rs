@@ -1,0 +1,151 @@
+//! Finds verifications that should long be decided: partials lost with Redis, jobs lost with a
+//! broker, a worker that died between its partial and the decision. It enqueues what is missing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use txid_shared::conclude::{ConcludeError, Context, conclude};
+use txid_shared::config::{self, ms};
+use txid_shared::partial::Partial;
+use txid_shared::partials::{PartialsError, Sealed};
+use txid_shared::sealed::open_partials;
+use txid_shared::store::{Case, Overdue, StoreError};
+use txid_shared::telemetry::Metrics;
+use txid_shared::words::{Stage, Status};
+
+/// Rows per look; more of them come in the next one.
+const BATCH: i64 = 500;
+
+pub struct Sweeper {
+    context: Context,
+    settings: config::Sweeper,
+    outbox_filled: Arc<Notify>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Partials(#[from] PartialsError),
+    #[error(transparent)]
+    Conclude(#[from] ConcludeError),
+}
+
+impl Sweeper {
+    pub fn new(context: Context, settings: config::Sweeper, outbox_filled: Arc<Notify>) -> Self {
+        Self { context, settings, outbox_filled }
+    }
+
+    /// `recover`: the queue died with the process before, so everything pending is enqueued at once.
+    pub async fn run(self, recover: bool, stopping: CancellationToken) {
+        if recover {
+            match self.recover().await {
+                Ok(0) => {}
+                Ok(verifications) => tracing::info!(verifications, "pending verifications enqueued again"),
+                Err(error) => tracing::error!(%error, "pending verifications cannot be enqueued again"),
+            }
+        }
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = tokio::time::sleep(ms(self.settings.interval_ms)) => {}
+            }
+            if let Err(error) = self.sweep().await {
+                tracing::error!(%error, "overdue verifications cannot be swept");
+            }
+        }
+    }
+
+    /// Enqueues every pending verification whatever its age. How many there were.
+    pub async fn recover(&self) -> Result<usize, SweepError> {
+        let mut recovered = 0;
+        let started = self.context.clock.now();
+        loop {
+            // Enqueueing moves a row behind `started`, so that each is met once.
+            let before = started.saturating_sub(jiff::SignedDuration::from_micros(1)).unwrap_or(started);
+            let pending = self.context.store.overdue(before, 0, BATCH).await?;
+            if pending.is_empty() {
+                return Ok(recovered);
+            }
+            for overdue in pending {
+                self.enqueue(&overdue, &overdue.stages).await?;
+                recovered += 1;
+            }
+        }
+    }
+
+    /// One look at what is overdue. How many verifications were enqueued again or ended.
+    pub async fn sweep(&self) -> Result<usize, SweepError> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        let after_ms = i64::try_from(self.settings.overdue_after_ms).unwrap_or(i64::MAX);
+        let overdue = store.overdue(now, after_ms, BATCH).await?;
+        if overdue.is_empty() {
+            return Ok(0);
+        }
+        // While nothing reaches the broker, more rows would not get there either, and rounds would burn.
+        if store.oldest_unpublished_s(now).await? * 1000.0 >= self.settings.overdue_after_ms as f64 {
+            tracing::warn!(
+                verifications = overdue.len(),
+                "overdue, but the outbox is stuck: not enqueued again"
+            );
+            return Ok(0);
+        }
+        let mut swept = 0;
+        for verification in &overdue {
+            // Partials that cannot be read are no missing partials: better late than twice.
+            let sealed = self.context.partials.get(verification.id).await?;
+            if self.one(verification, sealed).await? {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn one(&self, overdue: &Overdue, sealed: Sealed) -> Result<bool, SweepError> {
+        let missing: Vec<Stage> =
+            overdue.stages.iter().copied().filter(|stage| !sealed.contains_key(stage)).collect();
+        if !missing.is_empty() && overdue.rounds < self.settings.rounds {
+            return self.enqueue(overdue, &missing).await;
+        }
+        let case = self.context.store.case(overdue.id).await?;
+        let Some(case) = case.filter(|case| case.status == Status::Pending) else { return Ok(false) };
+        match self.partials(&case, &sealed).await {
+            Some(partials) => {
+                tracing::warn!(verification.id = %case.id, ?missing, "ended by the sweeper");
+                Ok(conclude(&self.context, &case, &partials).await?)
+            }
+            // Sealed under a key or a version that is not ours: the stages run again.
+            None if overdue.rounds < self.settings.rounds => self.enqueue(overdue, &overdue.stages).await,
+            None => Ok(conclude(&self.context, &case, &BTreeMap::new()).await?),
+        }
+    }
+
+    async fn partials(&self, case: &Case, sealed: &Sealed) -> Option<BTreeMap<Stage, Partial>> {
+        let key = self.context.store.data_key(case).await.ok()?;
+        match open_partials(&key, case.id, sealed) {
+            Ok(partials) => Some(partials),
+            Err(error) => {
+                tracing::error!(verification.id = %case.id, %error, "partials cannot be opened");
+                None
+            }
+        }
+    }
+
+    async fn enqueue(&self, overdue: &Overdue, stages: &[Stage]) -> Result<bool, SweepError> {
+        let now = self.context.clock.now();
+        let enqueued = self.context.store.enqueue_again(overdue, stages, now).await?;
+        if enqueued {
+            self.outbox_filled.notify_one();
+            Metrics::get().swept();
+            tracing::warn!(
+                verification.id = %overdue.id,
+                sweep.round = overdue.rounds + 1,
+                sweep.stages = ?stages,
+                "overdue verification enqueued again"
+            );
+        }
+        Ok(enqueued)
+    }
+}
