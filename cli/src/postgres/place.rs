@@ -58,6 +58,12 @@ fn folder(data: &Path, owner: Owner) -> anyhow::Result<PathBuf> {
     if inside.exists() || owner.reaches(&inside) {
         return Ok(inside);
     }
+    // The data folder is ours: others may pass through it to what they are allowed to open.
+    if owner.reaches(data) {
+        let mode = std::fs::metadata(data)?.mode() & 0o7777;
+        std::fs::set_permissions(data, std::fs::Permissions::from_mode(mode | 0o011))?;
+        return Ok(inside);
+    }
     // A random name and a pointer to it rather than a name made of the path: who deletes the data
     // folder and makes a new one must not find the old database under it.
     let outside = tempfile::Builder::new()
@@ -130,6 +136,14 @@ mod tests {
         assert!(place.socket_folder.join(SOCKET).as_os_str().len() <= LONGEST_SOCKET_PATH);
         assert_eq!(Place::prepare(&long, owner).unwrap(), place, "the same at the next start");
         std::fs::remove_dir(&place.socket_folder).unwrap();
+    }
+
+    #[test]
+    fn a_closed_data_folder_is_opened_for_passing_through_only() {
+        let data = tempfile::tempdir().unwrap();
+        let other = Owner { uid: 64_000, gid: 64_000, dropped: true };
+        assert_eq!(folder(data.path(), other).unwrap(), data.path().join("postgres"));
+        assert_eq!(std::fs::metadata(data.path()).unwrap().mode() & 0o777, 0o711);
     }
 
     #[test]

@@ -4,13 +4,6 @@ use txid_shared::blobs::crypto::MasterKeys;
 use txid_shared::config::{Database, Secret};
 use txid_shared::store::Store;
 
-/// A folder that the server's user reaches, also where the tests run as root.
-fn open_folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    folder
-}
-
 async fn store(postgres: &PrivatePostgres) -> Store {
     let settings = Database { url: Secret::new(postgres.url()), ..Default::default() };
     Store::migrate(&settings).await.unwrap();
@@ -25,9 +18,11 @@ fn is_running(pid: u32) -> bool {
 
 #[tokio::test]
 async fn it_serves_queries_and_keeps_the_data_over_a_restart() {
-    let data = open_folder();
     // Blanks, commas and quotes in the path must not break anything.
-    let data = data.path().join("a, \"b\" %41 é");
+    let folder = tempfile::tempdir().unwrap();
+    // Where the tests run as root, the server's user has to get through.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let data = folder.path().join("a, \"b\" %41 é");
     let postgres = start(&data).await.unwrap();
     let first = store(&postgres).await;
     first.ping().await.unwrap();
@@ -44,7 +39,7 @@ async fn it_serves_queries_and_keeps_the_data_over_a_restart() {
 
 #[tokio::test]
 async fn a_second_one_on_the_same_folder_is_refused_and_names_the_first() {
-    let data = open_folder();
+    let data = tempfile::tempdir().unwrap();
     let postgres = start(data.path()).await.unwrap();
     let error = start(data.path()).await.unwrap_err().to_string();
     assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
@@ -53,7 +48,7 @@ async fn a_second_one_on_the_same_folder_is_refused_and_names_the_first() {
 
 #[tokio::test]
 async fn a_server_left_behind_by_a_killed_txid_is_taken_over() {
-    let data = open_folder();
+    let data = tempfile::tempdir().unwrap();
     let mut postgres = start(data.path()).await.unwrap();
     // What kill -9 does: the lock goes, the server stays and nobody tells it to stop.
     let mut left_behind = postgres.server.child.take().unwrap();
@@ -81,7 +76,7 @@ async fn a_server_left_behind_by_a_killed_txid_is_taken_over() {
 
 #[tokio::test]
 async fn a_killed_server_recovers() {
-    let data = open_folder();
+    let data = tempfile::tempdir().unwrap();
     let mut postgres = start(data.path()).await.unwrap();
     store(&postgres).await.close().await;
     let mut killed = postgres.server.child.take().unwrap();
@@ -101,7 +96,7 @@ async fn a_killed_server_recovers() {
 
 #[tokio::test]
 async fn an_initdb_that_was_cut_off_starts_afresh() {
-    let data = open_folder();
+    let data = tempfile::tempdir().unwrap();
     let owner = Owner::find().unwrap();
     let place = Place::prepare(data.path(), owner).unwrap();
     std::fs::create_dir(place.unfinished_cluster()).unwrap();
