@@ -316,7 +316,9 @@ impl Shot {
 fn distance([x, y]: [f64; 2], [w, h]: [f64; 2], radius: f64) -> f64 {
     let dx = (x - w / 2.0).abs() - (w / 2.0 - radius);
     let dy = (y - h / 2.0).abs() - (h / 2.0 - radius);
-    dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - radius
+    let (ox, oy) = (dx.max(0.0), dy.max(0.0));
+    // Not `hypot`: there is nothing to overflow, and this runs for every pixel.
+    (ox * ox + oy * oy).sqrt() + dx.max(dy).min(0.0) - radius
 }
 
 fn bounds(map: &Homography, of: Box2) -> Box2 {

@@ -213,11 +213,25 @@ mod tests {
     /// 9303-5, appendix B: a document number of more than nine characters.
     #[test]
     fn a_long_document_number_runs_on_into_the_optional_data() {
-        let content =
-            MrzContent { document_code: "I", document_number: "D23145890734", optional_data: "", ..utopia() };
-        let lines = write(MrzFormat::Td1, &content);
-        assert_eq!(lines[0], "I<UTOD23145890<7349<<<<<<<<<<<");
-        assert_eq!(lines[1], "7408122F1204159UTO<<<<<<<<<<<4");
+        let content = MrzContent {
+            document_code: "I",
+            surname: "Stevenson",
+            given_names: "Peter John",
+            document_number: "D23145890734",
+            optional_data: "",
+            date_of_birth: Date { year: 1934, month: 7, day: 12 },
+            sex: Sex::Male,
+            expiry_date: Date { year: 1995, month: 7, day: 12 },
+            ..utopia()
+        };
+        assert_eq!(
+            write(MrzFormat::Td1, &content),
+            [
+                "I<UTOD23145890<7349<<<<<<<<<<<",
+                "3407127M9507122UTO<<<<<<<<<<<2",
+                "STEVENSON<<PETER<JOHN<<<<<<<<<"
+            ]
+        );
     }
 
     #[test]

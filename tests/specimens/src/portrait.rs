@@ -34,7 +34,7 @@ pub(crate) fn paste(onto: &mut RgbImage, photograph: &Photograph, place: &Portra
             for (channel, (value, plain)) in pixel.0.iter_mut().zip(colour.iter_mut().zip(ground)) {
                 let toned = grey + (*value - grey) * place.saturation as f32;
                 let cut = plain + (toned - plain) * holder;
-                *channel = (f32::from(*channel) * (1.0 - opacity) + cut * opacity).round() as u8;
+                *channel = (f32::from(*channel) * (1.0 - opacity) + cut * opacity + 0.5) as u8;
             }
         }
     }

@@ -114,6 +114,7 @@ impl Frame {
         let reach = kernel.len() / 2;
         let mut result = Self::new(self.width, self.height);
         let row = self.width * 3;
+        let mut padded = Vec::with_capacity(row + reach * 6);
         for (y, out) in result.values.chunks_exact_mut(row.max(1)).enumerate() {
             match axis {
                 Axis::Vertical => {
@@ -125,14 +126,18 @@ impl Frame {
                 }
                 Axis::Horizontal => {
                     let Some(line) = self.values.get(y * row..(y + 1) * row) else { continue };
+                    // The line with its ends repeated, so that each tap is one plain run.
+                    padded.clear();
+                    for _ in 0..reach {
+                        padded.extend_from_slice(line.get(..3).unwrap_or_default());
+                    }
+                    padded.extend_from_slice(line);
+                    for _ in 0..reach {
+                        padded.extend_from_slice(line.get(row - 3..).unwrap_or_default());
+                    }
                     for (k, weight) in kernel.iter().enumerate() {
-                        let shift = k as isize - reach as isize;
-                        for (x, o) in out.chunks_exact_mut(3).enumerate() {
-                            let from = (x as isize + shift).clamp(0, self.width as isize - 1) as usize * 3;
-                            if let Some(pixel) = line.get(from..from + 3) {
-                                o.iter_mut().zip(pixel).for_each(|(o, v)| *o += v * weight);
-                            }
-                        }
+                        let Some(run) = padded.get(k * 3..k * 3 + row) else { continue };
+                        out.iter_mut().zip(run).for_each(|(o, v)| *o += v * weight);
                     }
                 }
             }
@@ -155,15 +160,24 @@ pub fn sample(image: &RgbImage, [x, y]: Point) -> [f32; 3] {
     let (left, top) = (left as isize, top as isize);
     let raw = image.as_raw();
     let mut sum = [0.0_f32; 3];
+    let mut add = |pixel: &[u8], weight: f32| {
+        if let [r, g, b] = pixel {
+            sum[0] += f32::from(*r) * weight;
+            sum[1] += f32::from(*g) * weight;
+            sum[2] += f32::from(*b) * weight;
+        }
+    };
+    let inside = left >= 1 && top >= 1 && left + 2 < width && top + 2 < height;
     for (row, weight_y) in (top - 1..).zip(wy) {
         let row = row.clamp(0, height - 1) * width;
-        for (column, weight_x) in (left - 1..).zip(wx) {
-            let at = (row + column.clamp(0, width - 1)) as usize * 3;
-            let weight = weight_x * weight_y;
-            if let Some([r, g, b]) = raw.get(at..at + 3) {
-                sum[0] += f32::from(*r) * weight;
-                sum[1] += f32::from(*g) * weight;
-                sum[2] += f32::from(*b) * weight;
+        if inside {
+            let at = (row + left - 1) as usize * 3;
+            let pixels = raw.get(at..at + 12).unwrap_or_default().chunks_exact(3);
+            pixels.zip(wx).for_each(|(pixel, weight_x)| add(pixel, weight_x * weight_y));
+        } else {
+            for (column, weight_x) in (left - 1..).zip(wx) {
+                let at = (row + column.clamp(0, width - 1)) as usize * 3;
+                add(raw.get(at..at + 3).unwrap_or_default(), weight_x * weight_y);
             }
         }
     }

@@ -26,4 +26,7 @@ pub(super) fn photocopied(side: &mut RenderedSide, scene: &mut Scene, random: &m
     }
     scene.support = Support::Even { colour: [PAPER as f32; 3] };
     scene.fill = scene.fill.min(0.74);
+    // Paper is lighter than any card; cameras expose for it.
+    scene.exposure *= 0.88;
+    scene.light_gradient *= 0.6;
 }

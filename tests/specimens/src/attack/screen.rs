@@ -27,8 +27,9 @@ pub(super) fn recaptured(shot: Shot, scene: &Scene, random: &mut Random) -> Shot
         .then(Homography::scale(ratio))
         .then(Homography::translation(width as f64 / 2.0, height as f64 / 2.0));
     let from_camera = to_camera.inverse();
-    // Width of a camera pixel on the display, in display pixels.
-    let reach = 1.0 / ratio;
+    // Width of what one camera pixel sees on the display, in display pixels: the lens is not
+    // perfect, so it is somewhat more than the pixel.
+    let reach = random.between(1.05, 1.5) / ratio;
     let cast = [0.93, 0.99, 1.10];
     let seen = Frame::from_fn(width, height, |x, y| {
         let [u, v] = from_camera.apply([x as f64 + 0.5, y as f64 + 0.5]);
