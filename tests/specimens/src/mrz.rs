@@ -133,11 +133,7 @@ fn reduce(text: &str) -> String {
     for c in text.chars().flat_map(char::to_uppercase) {
         match c {
             'A'..='Z' | '0'..='9' => reduced.push(c),
-            ' ' | '-' | '<' => {
-                if !reduced.ends_with('<') {
-                    reduced.push('<');
-                }
-            }
+            ' ' | '-' | '<' if !reduced.ends_with('<') => reduced.push('<'),
             'À' | 'Á' | 'Â' | 'Ã' => reduced.push('A'),
             'Ä' | 'Æ' => reduced.push_str("AE"),
             'Å' => reduced.push_str("AA"),

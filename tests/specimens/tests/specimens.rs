@@ -1,5 +1,6 @@
 //! What other measurements rely on: same seed, same bytes; truth that fits the pixels; attacks that
 //! do what they say and nothing else. Skipped, with a note, where fonts and photographs are absent.
+#![expect(clippy::unwrap_used, reason = "in the functions that tests share, too, a failure is a failed test")]
 
 use image::RgbImage;
 use serde_json::Value;
