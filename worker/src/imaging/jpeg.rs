@@ -76,6 +76,18 @@ impl<'a> JpegStructure<'a> {
             .filter_map(|(_, range)| self.bytes.get(range.clone()))
     }
 
+    /// The quality whose scaled table K.1 of ITU T.81 has the same mean as the luminance table,
+    /// 1..100: what encoders with tables of their own call by other numbers, brought to one scale.
+    pub fn luminance_quality(&self) -> Option<u8> {
+        /// Mean of table K.1.
+        const REFERENCE_MEAN: f32 = 57.625;
+        let table = self.quantization.first()?.as_ref()?;
+        let mean = table.iter().map(|&step| f32::from(step)).sum::<f32>() / table.len() as f32;
+        let percent = 100.0 * mean / REFERENCE_MEAN;
+        let quality = if percent <= 100.0 { (200.0 - percent) / 2.0 } else { 5000.0 / percent };
+        Some(quality.round().clamp(1.0, 100.0) as u8)
+    }
+
     fn read_quantization(&mut self, mut payload: &[u8]) {
         while let Some((&precision_and_number, rest)) = payload.split_first() {
             let wide = precision_and_number >> 4 != 0;
@@ -127,6 +139,15 @@ mod tests {
         assert_eq!((structure.width, structure.height), (60, 40));
         // ITU T.81 table K.1 begins with 16, 11, 12 in zigzag order; quality 50 leaves it as it is.
         assert_eq!(structure.quantization[0].unwrap()[..3], [16, 11, 12]);
+    }
+
+    #[test]
+    fn the_quality_is_read_back_from_the_table() {
+        for quality in [30, 50, 75, 90] {
+            let bytes = encoded(quality);
+            let read = JpegStructure::parse(&bytes).unwrap().luminance_quality().unwrap();
+            assert!(read.abs_diff(quality) <= 1, "{read} for {quality}");
+        }
     }
 
     #[test]

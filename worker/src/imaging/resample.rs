@@ -1,8 +1,9 @@
 //! Resampling by convolution (SIMD where the processor has it).
 
 use super::{GrayImage, ImageError, RgbImage};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 /// A triangle filter over the source area of each pixel: bilinear where it enlarges, and free of
 /// aliasing where it shrinks.
@@ -22,7 +23,7 @@ pub fn resize_region(
     height: u32,
 ) -> Result<RgbImage, ImageError> {
     let size = (picture.width(), picture.height());
-    let pixels = resample(picture.as_raw(), size, PixelType::U8x3, region, (width, height))?;
+    let pixels = resample::<U8x3>(picture.as_raw(), size, region, (width, height))?;
     RgbImage::from_raw(width, height, pixels).ok_or(ImageError::EmptyRegion { width, height })
 }
 
@@ -30,14 +31,14 @@ pub fn resize_region(
 pub fn resize_grey(picture: &GrayImage, width: u32, height: u32) -> Result<GrayImage, ImageError> {
     let size = (picture.width(), picture.height());
     let region = [0.0, 0.0, f64::from(size.0), f64::from(size.1)];
-    let pixels = resample(picture.as_raw(), size, PixelType::U8, region, (width, height))?;
+    let pixels = resample::<U8>(picture.as_raw(), size, region, (width, height))?;
     GrayImage::from_raw(width, height, pixels).ok_or(ImageError::EmptyRegion { width, height })
 }
 
-fn resample(
+/// Typed by pixel: the crate's untyped entry would be compiled here for all of its thirteen kinds.
+fn resample<P: PixelTrait>(
     source: &[u8],
     source_size: (u32, u32),
-    kind: PixelType,
     [left, top, width, height]: [f64; 4],
     target_size: (u32, u32),
 ) -> Result<Vec<u8>, ImageError> {
@@ -48,10 +49,13 @@ fn resample(
     if right - left < 1.0 || bottom - top < 1.0 || target_size.0 == 0 || target_size.1 == 0 {
         return Err(empty());
     }
-    let source = ImageRef::new(source_size.0, source_size.1, source, kind).map_err(|_| empty())?;
-    let mut target = Image::new(target_size.0, target_size.1, kind);
+    let source =
+        TypedImageRef::<P>::from_buffer(source_size.0, source_size.1, source).map_err(|_| empty())?;
+    let mut pixels = vec![0; target_size.0 as usize * target_size.1 as usize * P::size()];
+    let mut target =
+        TypedImage::<P>::from_buffer(target_size.0, target_size.1, &mut pixels).map_err(|_| empty())?;
     let options =
         ResizeOptions::new().resize_alg(FILTER).crop(left, top, right - left, bottom - top).use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|_| empty())?;
-    Ok(target.into_vec())
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|_| empty())?;
+    Ok(pixels)
 }

@@ -141,6 +141,13 @@ impl SourceImage {
         Ok(GridOrigin { x: if flipped_x { right } else { 0 }, y: if flipped_y { bottom } else { 0 } })
     }
 
+    /// Quality (1..100, on the scale of the JPEG group's reference encoder) that the file's
+    /// luminance table corresponds to. `None` for a PNG.
+    pub fn jpeg_quality(&self) -> Option<u8> {
+        let structure = JpegStructure::parse(&self.encoded).ok()?;
+        structure.luminance_quality()
+    }
+
     fn decoded_once(&self) -> Result<&Decoded, ImageError> {
         self.decoded
             .get_or_init(|| {

@@ -17,21 +17,24 @@ struct Golden {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct GoldenInput {
     #[serde(rename = "name")]
     _name: String,
+    #[serde(flatten)]
     rule: InputRule,
     shape: Vec<usize>,
     low: f64,
     high: f64,
 }
 
+/// Computed in f64 and rounded to f32.
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "rule", rename_all = "snake_case")]
 enum InputRule {
-    /// Element i is low + (high − low) · (i mod 1021) / 1020, in f64, rounded to f32.
+    /// Element i is low + (high − low) · (i mod 1021) / 1020.
     Ramp,
+    /// NCHW: low on upright strokes inside a rectangle, high elsewhere.
+    Strokes { top: usize, bottom: usize, left: usize, right: usize, period: usize, width: usize },
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,11 +51,17 @@ struct GoldenOutput {
 impl GoldenInput {
     fn data(&self) -> Vec<f32> {
         let count: usize = self.shape.iter().product();
-        match self.rule {
-            InputRule::Ramp => (0..count)
-                .map(|index| (self.low + (self.high - self.low) * (index % 1021) as f64 / 1020.0) as f32)
-                .collect(),
-        }
+        let element = |index: usize| match self.rule {
+            InputRule::Ramp => self.low + (self.high - self.low) * (index % 1021) as f64 / 1020.0,
+            InputRule::Strokes { top, bottom, left, right, period, width } => {
+                let columns = self.shape.last().copied().unwrap_or(1).max(1);
+                let rows = self.shape.iter().rev().nth(1).copied().unwrap_or(1).max(1);
+                let (x, y) = (index % columns, index / columns % rows);
+                let inside = (top..bottom).contains(&y) && (left..right).contains(&x);
+                if inside && x % period.max(1) < width { self.low } else { self.high }
+            }
+        };
+        (0..count).map(|index| element(index) as f32).collect()
     }
 }
 

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused() {
-        let text = BUILT_IN.replacen("licence", "license", 1);
+        let text = BUILT_IN.replacen("\nlicence =", "\nlicense =", 1);
         assert!(Manifest::parse(&text).is_err());
     }
 }

@@ -206,7 +206,9 @@ mod tests {
 
         fn run(&self, input: &StageInput, _engine: &mut Engine) -> Outcome {
             self.started.lock().unwrap().send(input.country.clone()).unwrap();
-            match self.orders.lock().unwrap().recv().unwrap() {
+            // Taken out first: a panic must not poison the lock.
+            let order = self.orders.lock().unwrap().recv().unwrap();
+            match order {
                 Order::Finish => {
                     Outcome::completed(StageResult::Fraud(FraudResult::default()), Timing::default())
                 }

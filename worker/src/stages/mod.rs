@@ -2,8 +2,14 @@
 //! it knows no broker, no database, no configuration file.
 
 mod clock;
+pub mod face_match;
+pub mod faces;
+mod failure;
+pub mod fraud;
+pub mod liveness;
 
 pub use clock::StageClock;
+pub use failure::StageFailure;
 
 use crate::imaging::SourceImage;
 use crate::inference::Engine;

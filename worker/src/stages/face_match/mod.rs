@@ -1,0 +1,100 @@
+//! `face_match`: is the person on the selfie the one on the document?
+
+mod embedding;
+mod similarity;
+
+pub use similarity::{OPERATING_COSINE, OPERATING_SIMILARITY, similarity};
+
+use super::faces::{self, Face, FaceError, FaceQuality};
+use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
+use crate::imaging::RgbImage;
+use crate::inference::Engine;
+use std::sync::Arc;
+use txid_shared::partial::{FaceMatchOutcome, FaceMatchResult, StageResult};
+use txid_shared::words::{ImageRole, Stage as StageName};
+
+/// Takes `document_front` and `selfie`. A missing face and several faces are results, never a match.
+#[derive(Debug, Default)]
+pub struct FaceMatch;
+
+impl Stage for FaceMatch {
+    fn name(&self) -> StageName {
+        StageName::FaceMatch
+    }
+
+    fn run(&self, input: &StageInput, engine: &mut Engine) -> Outcome {
+        let mut clock = StageClock::start(engine);
+        match compare(input, engine, &mut clock) {
+            Ok(result) => Outcome::completed(StageResult::FaceMatch(result), clock.timing(engine)),
+            Err(failure) => failure.into_outcome(),
+        }
+    }
+}
+
+/// A picture with the face in it that counts.
+struct Subject {
+    role: ImageRole,
+    picture: Arc<RgbImage>,
+    face: Face,
+}
+
+fn compare(
+    input: &StageInput,
+    engine: &mut Engine,
+    clock: &mut StageClock,
+) -> Result<FaceMatchResult, StageFailure> {
+    let document = largest_face(input, ImageRole::DocumentFront, engine, clock)?;
+    let selfie = largest_face(input, ImageRole::Selfie, engine, clock)?;
+    let found = |(subject, _): &(Option<Subject>, usize)| {
+        subject.as_ref().map(|subject| subject.face.found(subject.role))
+    };
+    let faces = [&document, &selfie].into_iter().filter_map(found).collect();
+    let without = |outcome| FaceMatchResult { outcome, faces, issues: Vec::new() };
+    // Documents often carry a second, smaller print of the portrait: only the selfie can have
+    // several people on it.
+    let (document, (selfie, comparable)) = match (document.0, selfie) {
+        (None, _) => return Ok(without(FaceMatchOutcome::NoFace { image: ImageRole::DocumentFront })),
+        (_, (None, _)) => return Ok(without(FaceMatchOutcome::NoFace { image: ImageRole::Selfie })),
+        (Some(document), (Some(selfie), comparable)) => (document, (selfie, comparable)),
+    };
+    if comparable > 1 {
+        let outcome = FaceMatchOutcome::SeveralFaces { image: ImageRole::Selfie, count: comparable };
+        return Ok(without(outcome));
+    }
+    let cosine = embedding::cosine(
+        &embedding::embed(engine, &document.picture, &document.face)?,
+        &embedding::embed(engine, &selfie.picture, &selfie.face)?,
+    );
+    let qualities = [&document, &selfie].map(|subject| FaceQuality::of(&subject.picture, &subject.face));
+    let [document_quality, selfie_quality] = qualities;
+    let outcome = FaceMatchOutcome::Compared {
+        similarity: similarity(cosine),
+        cosine,
+        confidence: document_quality.score().min(selfie_quality.score()),
+    };
+    let mut result = without(outcome);
+    for (quality, whose) in [(document_quality, "document portrait"), (selfie_quality, "selfie")] {
+        result.issues.extend(quality.issues().into_iter().map(|mut issue| {
+            issue.message = format!("{whose}: {}", issue.message);
+            issue
+        }));
+    }
+    Ok(result)
+}
+
+/// The largest face of an image, and how many compete with it.
+fn largest_face(
+    input: &StageInput,
+    role: ImageRole,
+    engine: &mut Engine,
+    clock: &mut StageClock,
+) -> Result<(Option<Subject>, usize), StageFailure> {
+    let source = input.images.get(role).ok_or(StageFailure::MissingImage(role))?;
+    let picture = clock.decoding(|| source.decoded()).map_err(StageFailure::image(role))?;
+    let faces = faces::find(engine, &picture).map_err(|error| match error {
+        FaceError::Image(source) => StageFailure::Image { role, source },
+        FaceError::Inference(error) => error.into(),
+    })?;
+    let count = faces::comparable(&faces);
+    Ok((faces.into_iter().next().map(|face| Subject { role, picture, face }), count))
+}
