@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Under load: time for rows to gather, so that a claim and its two commits serve several of them.
+const GATHER: Duration = Duration::from_millis(10);
 /// How often the age of the outbox is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
@@ -55,19 +57,19 @@ impl Relay {
     pub async fn run(mut self, stopping: CancellationToken) {
         let mut measured: Option<Instant> = None;
         loop {
-            let more = match self.step().await {
-                Ok(step) => step.claimed > 0 && step.claimed == step.published,
-                Err(error) => {
-                    self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-                    tracing::error!(%error, "the outbox cannot be read");
-                    false
-                }
-            };
+            let step = self.step().await.unwrap_or_else(|error| {
+                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+                tracing::error!(%error, "the outbox cannot be read");
+                Step { claimed: 0, published: 0 }
+            });
             if measured.is_none_or(|last| last.elapsed() >= MEASURE_EVERY) {
                 measured = Some(Instant::now());
                 self.measure().await;
             }
-            if more {
+            if step.claimed > 0 && step.claimed == step.published {
+                if i64::try_from(step.claimed).is_ok_and(|claimed| claimed < self.settings.batch_rows) {
+                    tokio::time::sleep(GATHER).await;
+                }
                 continue;
             }
             if stopping.is_cancelled() {

@@ -218,7 +218,20 @@ fn metadata(form: &Form<'_>) -> Result<Map<String, Value>, ApiError> {
     if metadata.len() > MOST_METADATA_KEYS || size_bytes > LARGEST_METADATA_BYTES {
         return Err(ApiError::invalid("metadata", "`metadata` may hold at most 50 keys and 16 KB"));
     }
+    if metadata.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) {
+        return Err(ApiError::invalid("metadata", "`metadata` must not hold the character U+0000"));
+    }
     Ok(metadata)
+}
+
+/// Postgres cannot keep it in JSON.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
 }
 
 fn expected(form: &Form<'_>) -> Result<BTreeMap<String, String>, ApiError> {

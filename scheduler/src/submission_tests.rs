@@ -99,6 +99,7 @@ fn options_are_checked_by_name_and_range() {
     invalid("expected", json!({"full_name": 5}), "expected");
     invalid("metadata", json!("text"), "metadata");
     invalid("metadata", json!({"note": "x".repeat(17_000)}), "metadata");
+    invalid("metadata", json!({"note": ["a\0b"]}), "metadata");
     invalid("selfie", json!("not base64!"), "selfie");
     invalid("selfie", json!("data:image/jpeg,abc"), "selfie");
     invalid("selfy", json!("x"), "selfy");
