@@ -1,5 +1,9 @@
 //! The parts of the txid command that tests use as well.
 
+pub mod admin;
 pub mod fetching;
 pub mod models;
+pub mod oneshot;
 pub mod postgres;
+pub mod up;
+pub mod verify;

@@ -1,1 +1,67 @@
-fn main() {}
+//! The `txid` command.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use txid::{admin, models, oneshot, up, verify};
+
+/// Open identity verification: standalone, one-shot checks and administration.
+#[derive(Parser)]
+#[command(name = "txid", version)]
+struct Arguments {
+    /// Configuration file (TOML); TXID__SECTION__KEY overrides it.
+    #[arg(long, global = true, env = "TXID_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything in one process: API, all stages, webhooks, a private Postgres.
+    Up(up::Options),
+    /// Verify one person's document and selfie, print the verdict.
+    Verify(verify::Options),
+    /// Read documents: one result per image.
+    Extract(oneshot::Options),
+    /// Compare faces: two images per input.
+    FaceMatch(oneshot::Options),
+    /// Judge whether selfies show a live person.
+    Liveness(oneshot::Options),
+    /// Look for tampering, screens and copies.
+    Fraud(oneshot::Options),
+    /// Fetch or check the models.
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Bring the database schema to this version.
+    Migrate,
+    /// Create queues and exchanges on the broker.
+    Declare,
+    /// API keys and master keys.
+    #[command(subcommand)]
+    Keys(admin::KeysCommand),
+    /// Print the OpenAPI 3.1 document.
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { config, command } = Arguments::parse();
+    let ended = match command {
+        Command::Up(options) => up::run(config, options).await,
+        Command::Verify(options) => verify::run(config, options).await,
+        Command::Extract(options) => oneshot::run(config, oneshot::Kind::Extract, options).await,
+        Command::FaceMatch(options) => oneshot::run(config, oneshot::Kind::FaceMatch, options).await,
+        Command::Liveness(options) => oneshot::run(config, oneshot::Kind::Liveness, options).await,
+        Command::Fraud(options) => oneshot::run(config, oneshot::Kind::Fraud, options).await,
+        Command::Models(command) => admin::load(config).and_then(|config| models::run(&command, &config.models)),
+        Command::Migrate => admin::migrate(config).await,
+        Command::Declare => admin::declare(config).await,
+        Command::Keys(command) => admin::keys(config, command).await,
+        Command::Openapi => admin::openapi(),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("txid: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -61,6 +61,15 @@ impl Receiver {
         self.state.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub fn count(&self) -> usize {
+        *self.state.count.borrow()
+    }
+
+    /// Like [`Self::wait_for`] without copying what came in.
+    pub async fn wait_for_count(&self, count: usize) {
+        let _ = self.state.count.subscribe().wait_for(|now| *now >= count).await;
+    }
+
     /// Waits until `count` requests have come in.
     pub async fn wait_for(&self, count: usize) -> Vec<Delivered> {
         let mut counted = self.state.count.subscribe();

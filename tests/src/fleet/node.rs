@@ -36,7 +36,7 @@ impl Role {
     /// What its log says when it is ready.
     const fn ready_line(self) -> &'static str {
         match self {
-            Self::Scheduler => "API listens",
+            Self::Scheduler => "the scheduler listens",
             Self::StubWorker | Self::Worker => "worker takes jobs",
             Self::Webhooks => "health and metrics",
         }
@@ -106,9 +106,9 @@ impl Node {
 
     /// Where the scheduler listens, as its log says.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.log_text().lines().find(|line| line.contains("API listens")).and_then(|line| {
+        self.log_text().lines().find(|line| line.contains("the scheduler listens")).and_then(|line| {
             let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-            entry.get("address")?.as_str()?.parse().ok()
+            entry.get("server.address")?.as_str()?.parse().ok()
         })
     }
 

@@ -1,0 +1,120 @@
+//! The fleet: scheduler, worker and webhook role as processes of their own, RabbitMQ, Redis and
+//! Postgres with all durability on, a customer who keeps a number of verifications open.
+
+use super::Sample;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use txid_tests::fleet::{Client, Role, Space};
+use txid_tests::pictures;
+use txid_tests::receiver::Receiver;
+
+pub(crate) struct Measured {
+    pub per_s: f64,
+    /// After a fifth of the verifications, and at the end.
+    pub worker_rss_early_mb: f64,
+    pub worker_rss_mb: f64,
+}
+
+/// Real models; the images of `samples` in turn.
+pub(crate) async fn real(samples: &[Sample], verifications: usize, threads: usize) -> anyhow::Result<Measured> {
+    let bodies = samples.iter().map(|sample| {
+        json!({
+            "document_front": STANDARD.encode(&sample.front),
+            "document_back": sample.back.as_ref().map(|bytes| STANDARD.encode(bytes)),
+            "selfie": sample.selfie.as_ref().map(|bytes| STANDARD.encode(bytes)),
+            "country": "MA", "document_type": "national_id", "mode": "async",
+        })
+    });
+    let mut space = Space::new().await?;
+    space.set("worker.threads", &threads.to_string());
+    measure(space, Role::Worker, bodies.collect(), verifications, threads * 4).await
+}
+
+/// Stages that do nothing: what queues, partials, verdicts and webhooks cost.
+pub(crate) async fn stubs(verifications: usize) -> anyhow::Result<Measured> {
+    let body = json!({
+        "document_front": STANDARD.encode(pictures::blank_document()),
+        "selfie": STANDARD.encode(pictures::blank_selfie()),
+        "country": "MA", "document_type": "passport", "mode": "async",
+    });
+    let mut space = Space::new().await?;
+    space.set("worker.prefetch", "64");
+    space.set("database.max_connections", "24");
+    space.set("server.concurrent_uploads", "64");
+    space.set("sweeper.overdue_after_ms", "60000");
+    measure(space, Role::StubWorker, vec![body], verifications, 128).await
+}
+
+async fn measure(
+    mut space: Space,
+    worker: Role,
+    bodies: Vec<Value>,
+    verifications: usize,
+    open_at_once: usize,
+) -> anyhow::Result<Measured> {
+    space.set("telemetry.filter", "warn,txid_worker::service=info,txid_worker::health=info,txid_scheduler=info");
+    let receiver = Receiver::start().await?;
+    let (key, _) = space.account(Some(&receiver.url)).await?;
+    let scheduler = space.node(Role::Scheduler)?;
+    let worker = space.node(worker)?;
+    let webhooks = space.node(Role::Webhooks)?;
+    let client = space.client(&scheduler, &key)?;
+    let bodies: Arc<Vec<String>> = Arc::new(bodies.iter().map(Value::to_string).collect());
+
+    // Warm: connections, prepared statements, first allocations.
+    run(&client, &receiver, &bodies, open_at_once.min(verifications), open_at_once).await?;
+    let started = Instant::now();
+    let first = verifications / 5;
+    run(&client, &receiver, &bodies, first, open_at_once).await?;
+    let worker_rss_early_mb = rss_mb(worker.id());
+    run(&client, &receiver, &bodies, verifications - first, open_at_once).await?;
+    let per_s = verifications as f64 / started.elapsed().as_secs_f64();
+    let measured = Measured { per_s, worker_rss_early_mb, worker_rss_mb: rss_mb(worker.id()) };
+    for node in [webhooks, worker, scheduler] {
+        let (role, code) = (node.role, node.terminate()?);
+        anyhow::ensure!(code == Some(0), "{role:?} ended with {code:?}");
+    }
+    space.remove().await?;
+    Ok(measured)
+}
+
+/// Keeps `open_at_once` verifications open until `count` are done: a verification is done when its
+/// webhook has arrived, the last thing that happens.
+async fn run(
+    client: &Client,
+    receiver: &Receiver,
+    bodies: &Arc<Vec<String>>,
+    count: usize,
+    open_at_once: usize,
+) -> anyhow::Result<()> {
+    let before = receiver.count();
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let submitters = (0..open_at_once.min(count)).map(|_| {
+        let (client, receiver, bodies, submitted) =
+            (client.clone(), receiver.clone(), bodies.clone(), submitted.clone());
+        async move {
+            loop {
+                let number = submitted.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return anyhow::Ok(());
+                }
+                // Not more open than agreed.
+                receiver.wait_for_count(before + (number + 1).saturating_sub(open_at_once)).await;
+                client.submit_text(&bodies[number % bodies.len()]).await?;
+            }
+        }
+    });
+    futures_util::future::try_join_all(submitters).await?;
+    receiver.wait_for_count(before + count).await;
+    Ok(())
+}
+
+fn rss_mb(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
