@@ -101,7 +101,7 @@ pub struct Mrz {
     pub format: MrzFormat,
     /// Corrected lines, 30, 36 or 44 characters each (ICAO 9303).
     pub lines: Vec<String>,
-    /// The lines as the recogniser read them, before any correction.
+    /// The lines as the recogniser read them, before any correction; only spaces are left out.
     pub raw_lines: Vec<String>,
     pub check_digits: Vec<CheckDigit>,
     /// Each character that differs between `raw_lines` and `lines`. Never silent.
@@ -109,7 +109,8 @@ pub struct Mrz {
     /// Characters where another reading is about as likely and also fits.
     #[serde(default)]
     pub ambiguities: Vec<MrzCorrection>,
-    /// True when every check digit of the format is right.
+    /// True when every check digit of the format is right and no other reading that fits them is
+    /// about as likely (then it is in `ambiguities`).
     pub valid: bool,
     /// 0..1
     pub confidence: f32,
@@ -148,7 +149,8 @@ pub struct MrzCorrection {
     pub column: usize,
     /// `null` where the recogniser read nothing at this position.
     pub read: Option<char>,
-    pub corrected: char,
+    /// `null` where a character too many was read: it stood before `column`.
+    pub corrected: Option<char>,
     /// Why: `position_grammar`, `check_digit`, `line_length`, `filler`.
     pub reason: String,
     /// Probability the recogniser gave to the corrected character, 0..1.

@@ -11,6 +11,8 @@ pub mod liveness;
 pub use clock::StageClock;
 pub use failure::StageFailure;
 
+pub mod ocr;
+
 use crate::imaging::SourceImage;
 use crate::inference::Engine;
 use std::sync::Arc;

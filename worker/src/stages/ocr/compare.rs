@@ -1,0 +1,124 @@
+//! The same fact in the machine-readable zone and in print.
+
+use super::countries;
+use super::letters::{edit_distance, icao_spelling, plain};
+use txid_shared::partial::Agreement;
+
+/// Names as the zone spells them against names as printed. Transliteration (`Ü` as `UE`, `U` or
+/// `UXX`), missing later names and truncation are no contradiction.
+pub fn names(mrz: &str, printed: &str) -> Agreement {
+    let zone = plain(mrz);
+    let spellings = [plain(printed), icao_spelling(printed), icao_spelling(printed).replace("NXX", "N")];
+    let mut best = Agreement::Conflict;
+    for spelling in &spellings {
+        match compare_words(&zone, spelling) {
+            Agreement::Match => return Agreement::Match,
+            Agreement::Partial => best = Agreement::Partial,
+            Agreement::Conflict => {}
+        }
+    }
+    best
+}
+
+fn compare_words(zone: &str, printed: &str) -> Agreement {
+    if zone.replace(' ', "") == printed.replace(' ', "") {
+        return Agreement::Match;
+    }
+    let (zone, printed): (Vec<&str>, Vec<&str>) = (zone.split(' ').collect(), printed.split(' ').collect());
+    let (fewer, more) = if zone.len() <= printed.len() { (&zone, &printed) } else { (&printed, &zone) };
+    // Every word of the shorter one is, or begins, a word of the longer one; a letter may be misread.
+    let known = |word: &&str| {
+        word.len() >= 2
+            && more.iter().any(|other| {
+                other.starts_with(*word) && word.len() >= 3
+                    || word == other
+                    || word.len().min(other.len()) >= 3 && edit_distance(word, other) <= 1 + word.len() / 8
+            })
+    };
+    if !fewer.is_empty() && fewer.iter().all(known) { Agreement::Partial } else { Agreement::Conflict }
+}
+
+/// Document and personal numbers: equal, or one look-alike apart (`O` and `0`), or different.
+pub fn numbers(mrz: &str, printed: &str) -> Agreement {
+    let bare = |text: &str| plain(text).replace(' ', "");
+    let (mrz, printed) = (bare(mrz), bare(printed));
+    if mrz == printed {
+        return Agreement::Match;
+    }
+    if shape(&mrz) == shape(&printed) { Agreement::Partial } else { Agreement::Conflict }
+}
+
+/// Look-alikes made one.
+fn shape(number: &str) -> String {
+    number
+        .chars()
+        .map(|c| match c {
+            'O' | 'Q' | 'D' => '0',
+            'I' | 'L' => '1',
+            'Z' => '2',
+            'S' => '5',
+            'G' => '6',
+            'B' => '8',
+            other => other,
+        })
+        .collect()
+}
+
+/// Values that are the same or not: dates, genders.
+pub fn exactly(mrz: &str, printed: &str) -> Agreement {
+    if mrz == printed { Agreement::Match } else { Agreement::Conflict }
+}
+
+/// An ICAO code against a nationality as printed. Unknown words say nothing against it.
+pub fn nationalities(code: &str, printed: &str) -> Agreement {
+    let adjective = |code| countries::adjective_of_code(code);
+    match countries::code_of_printed(printed) {
+        Some(found) if found == code || adjective(found) == adjective(code) => Agreement::Match,
+        Some(_) => Agreement::Conflict,
+        None => Agreement::Partial,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transliteration_is_no_contradiction() {
+        for (mrz, printed) in [
+            ("MUELLER", "Müller"),
+            ("MULLER", "Müller"),
+            ("EL AMRANI", "EL AMRANI"),
+            ("MUNOZ", "Muñoz"),
+            ("MUNXXOZ", "Muñoz"),
+            ("AGAMUSA OGLU", "AĞAMUSA OĞLU"),
+            ("DARTAGNAN", "d'Artagnan"),
+            ("JEAN LUC", "Jean-Luc"),
+            ("SOERENSEN", "Sørensen"),
+        ] {
+            assert_eq!(names(mrz, printed), Agreement::Match, "{mrz} {printed}");
+        }
+    }
+
+    #[test]
+    fn fewer_names_and_truncation_are_partial_and_others_conflict() {
+        assert_eq!(names("ADNAN", "ADNAN AĞAMUSA OĞLU"), Agreement::Partial);
+        assert_eq!(names("PAPANDROPOULOUS JONATHON ALEXAND", "PAPANDROPOULOUS JONATHON ALEXANDER"), Agreement::Partial);
+        assert_eq!(names("BENALI", "BENALl"), Agreement::Partial);
+        assert_eq!(names("ERIKSSON", "EL AMRANI"), Agreement::Conflict);
+        assert_eq!(names("ANNA", "MARIA"), Agreement::Conflict);
+        assert_eq!(names("", "MARIA"), Agreement::Conflict);
+    }
+
+    #[test]
+    fn numbers_dates_and_nationalities() {
+        assert_eq!(numbers("AE123456", "AE 123456"), Agreement::Match);
+        assert_eq!(numbers("AEO23456", "AE023456"), Agreement::Partial);
+        assert_eq!(numbers("AE123456", "AE123457"), Agreement::Conflict);
+        assert_eq!(exactly("1990-05-15", "1990-05-16"), Agreement::Conflict);
+        assert_eq!(nationalities("MAR", "MAROCAINE"), Agreement::Match);
+        assert_eq!(nationalities("D", "DEUTSCH"), Agreement::Match);
+        assert_eq!(nationalities("MAR", "Algerian"), Agreement::Conflict);
+        assert_eq!(nationalities("MAR", "???"), Agreement::Partial);
+    }
+}

@@ -1,0 +1,55 @@
+//! Nationalities: ICAO codes, adjectives, and what documents call them.
+
+use super::letters::plain;
+use std::sync::LazyLock;
+
+struct Country {
+    code: &'static str,
+    adjective: &'static str,
+    /// Without case and marks; the adjective is among them.
+    names: Vec<String>,
+}
+
+static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| {
+    include_str!("countries.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut columns = line.split('|');
+            let (code, adjective) = (columns.next()?, columns.next()?);
+            let names = columns.next().unwrap_or("").split(';').chain([adjective]).map(plain).collect();
+            Some(Country { code, adjective, names })
+        })
+        .collect()
+});
+
+/// `Moroccan` for `MAR`; `None` for a code that is not in the table.
+pub fn adjective_of_code(code: &str) -> Option<&'static str> {
+    COUNTRIES.iter().find(|country| country.code == code).map(|country| country.adjective)
+}
+
+/// The code of a nationality or country as printed: `MAROCAINE`, `AZƏRBAYCAN/AZERBAIJAN`, `MAR`.
+pub fn code_of_printed(printed: &str) -> Option<&'static str> {
+    printed.split(['/', '|']).map(plain).find_map(|part| {
+        COUNTRIES
+            .iter()
+            .find(|country| country.code == part || country.names.contains(&part))
+            .map(|country| country.code)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_printed_names_lead_to_the_adjective() {
+        assert_eq!(adjective_of_code("MAR"), Some("Moroccan"));
+        assert_eq!(code_of_printed("MAROCAINE"), Some("MAR"));
+        assert_eq!(code_of_printed("AZƏRBAYCAN/AZERBAIJAN"), Some("AZE"));
+        assert_eq!(code_of_printed("Shqiptare/Albanian"), Some("ALB"));
+        assert_eq!(code_of_printed("D"), Some("D"));
+        assert_eq!(code_of_printed("nowhere"), None);
+        assert_eq!(code_of_printed(""), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! Reading documents: finds lines of text, reads them, decodes the machine-readable zone and
+//! collects labelled fields.
+//!
+//! In: one or two sides of a document in any of four orientations. Out: [`OcrResult`]. A picture
+//! without a document gives `readable: false` and no fields. Fails (`Retry`) only when a model
+//! cannot run, and refuses what cannot be decoded.
+
+mod assemble;
+mod compare;
+mod countries;
+mod dates;
+mod detection;
+mod geometry;
+mod letters;
+mod lines;
+pub mod mrz;
+mod orientation;
+mod quality;
+mod recognition;
+mod side;
+mod text_regions;
+mod visual;
+mod zone;
+
+use super::{Completed, Outcome, Stage, StageInput};
+use crate::imaging::ImageError;
+use crate::inference::{Engine, InferenceError};
+use jiff::civil::Date;
+use recognition::Charset;
+use std::sync::OnceLock;
+use std::time::Instant;
+use txid_shared::partial::{OcrResult, SideReading, StageResult, Timing};
+use txid_shared::words::Stage as StageName;
+
+/// Why a side could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OcrError {
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+}
+
+/// The `ocr` stage. `today` decides the century of two-digit years.
+pub struct Ocr {
+    today: fn() -> Date,
+    charset: OnceLock<Charset>,
+}
+
+impl Default for Ocr {
+    fn default() -> Self {
+        Self::new(|| jiff::Zoned::now().date())
+    }
+}
+
+impl Ocr {
+    pub const fn new(today: fn() -> Date) -> Self {
+        Self { today, charset: OnceLock::new() }
+    }
+
+    /// Reads all document sides. Decoding times are in the images.
+    pub fn read(&self, input: &StageInput, engine: &mut Engine) -> Result<OcrResult, OcrError> {
+        let charset = match self.charset.get() {
+            Some(charset) => charset,
+            // Every engine has the same files, so whoever comes second finds the same charset.
+            None => {
+                let charset = Charset::of(engine)?;
+                self.charset.get_or_init(|| charset)
+            }
+        };
+        let mut sides = Vec::new();
+        let mut readings = Vec::new();
+        for (image, source) in input.images.document_sides() {
+            let picture = source.decoded()?;
+            let side = side::read_side(&picture, charset, engine)?;
+            let small = source.scaled(quality::MEASURED_SIDE_PX)?;
+            readings.push(SideReading {
+                image,
+                rotation_degrees: side.rotation_degrees,
+                text_lines: side.lines.len() + side.zone.as_ref().map_or(0, |zone| zone.places.len()),
+                confidence: side.confidence(),
+                issues: quality::issues(&small, picture.width(), picture.height(), &side),
+            });
+            sides.push((image, side));
+        }
+        let mut result = assemble::assemble(&sides, (self.today)());
+        result.sides = readings;
+        Ok(result)
+    }
+}
+
+impl Stage for Ocr {
+    fn name(&self) -> StageName {
+        StageName::Ocr
+    }
+
+    fn run(&self, input: &StageInput, engine: &mut Engine) -> Outcome {
+        let started = Instant::now();
+        engine.take_models_ms();
+        let decoded_before: f32 = input.images.document_sides().map(|(_, image)| image.decode_ms()).sum();
+        match self.read(input, engine) {
+            Ok(result) => {
+                let decoded: f32 = input.images.document_sides().map(|(_, image)| image.decode_ms()).sum();
+                let timing = Timing {
+                    queue_ms: 0.0,
+                    decode_ms: decoded - decoded_before,
+                    models_ms: engine.take_models_ms(),
+                    total_ms: started.elapsed().as_secs_f32() * 1e3,
+                };
+                Outcome::Completed(Completed { result: StageResult::Ocr(result), timing })
+            }
+            Err(OcrError::Image(error)) => Outcome::Refused { class: error.class(), message: error.to_string() },
+            Err(OcrError::Inference(error)) => {
+                Outcome::Retry { class: "inference_failed", message: error.to_string() }
+            }
+        }
+    }
+}

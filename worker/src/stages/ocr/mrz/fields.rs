@@ -1,0 +1,85 @@
+//! What a machine-readable zone says about its holder.
+
+use super::decode::Decoded;
+use super::layout::Part;
+use crate::stages::ocr::{dates, letters};
+use jiff::civil::Date;
+
+/// Absent where the zone has fillers or an impossible value. Names as spelled there (capitals,
+/// transliterated), one space between words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MrzFields {
+    pub document_code: Option<String>,
+    /// ICAO three-letter codes without fillers (`D` for Germany).
+    pub issuer: Option<String>,
+    pub nationality: Option<String>,
+    pub last_name: Option<String>,
+    pub first_name: Option<String>,
+    pub document_number: Option<String>,
+    pub date_of_birth: Option<Date>,
+    pub expiry_date: Option<Date>,
+    /// `M`, `F` or `X`.
+    pub gender: Option<char>,
+    pub optional_data: Option<String>,
+    /// The first optional data of a TD1.
+    pub more_optional_data: Option<String>,
+}
+
+pub fn fields(mrz: &Decoded, today: Date) -> MrzFields {
+    let text = |part: Part| filled(&mrz.part(part));
+    let (last_name, first_name) = names(&mrz.part(Part::Name));
+    let mut document_number = text(Part::DocumentNumber).map(|number| number.replace(' ', ""));
+    let mut more_optional_data = text(Part::MoreOptionalData);
+    if mrz.number_overflow > 0 {
+        let more = mrz.part(Part::MoreOptionalData);
+        let (rest, optional) = more.split_at_checked(mrz.number_overflow).unwrap_or((&more, ""));
+        document_number = document_number.map(|start| start + rest);
+        // The check digit and the filler after it.
+        more_optional_data = filled(optional.get(2..).unwrap_or(""));
+    }
+    MrzFields {
+        document_code: text(Part::DocumentCode),
+        issuer: text(Part::Issuer),
+        nationality: text(Part::Nationality),
+        last_name,
+        first_name,
+        document_number,
+        date_of_birth: dates::birth_date(&mrz.part(Part::DateOfBirth), today),
+        expiry_date: dates::expiry_date(&mrz.part(Part::ExpiryDate), today),
+        gender: match mrz.part(Part::Sex).as_str() {
+            "M" => Some('M'),
+            "F" => Some('F'),
+            "X" | "<" => Some('X'),
+            _ => None,
+        },
+        optional_data: text(Part::OptionalData),
+        more_optional_data,
+    }
+}
+
+/// Without leading and trailing fillers, inner ones as spaces; `None` where nothing is left.
+fn filled(part: &str) -> Option<String> {
+    let text = part.replace('<', " ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Last and first names: two fillers part them. With none, all is the last name.
+fn names(part: &str) -> (Option<String>, Option<String>) {
+    match part.split_once("<<") {
+        Some((last, first)) => (filled(last), filled(first)),
+        None => (filled(part), None),
+    }
+}
+
+impl MrzFields {
+    /// First names before last names, as the seed page writes them.
+    pub fn full_name(&self) -> Option<String> {
+        let names: Vec<String> = [&self.first_name, &self.last_name]
+            .into_iter()
+            .flatten()
+            .map(|name| letters::title_case(name))
+            .collect();
+        (!names.is_empty()).then(|| names.join(" "))
+    }
+}

@@ -1,0 +1,315 @@
+//! What the recogniser saw, as the probability of each character at each position of a line of
+//! known length.
+//!
+//! The recogniser gives probabilities per step of about eight pixels, with a blank between
+//! repeated characters (CTC). Its best text has any length: one filler lost in a run of twenty
+//! shifts all that follows. Here all ways to spell exactly `n` allowed characters are summed
+//! (forward-backward), so a lost filler costs probability, not alignment.
+
+use super::super::letters::plain_letter;
+use super::alphabet::{Allowed, SYMBOLS, Symbol, symbol};
+
+/// Probability that a step keeps for every allowed character: below what the recogniser
+/// distinguishes, above zero so that every line of the format can be spelled.
+const FLOOR: f32 = 1e-8;
+/// The same for a character that looks like the one which was read. OCR-B's O and 0 differ in
+/// little but height; the recogniser's odds for a true O were seen down to e^-13.
+const LOOK_ALIKE_FLOOR: f32 = 2e-6;
+
+/// Pairs that printed OCR-B and its copies confuse.
+const LOOK_ALIKES: [(char, char); 21] = [
+    ('0', 'O'),
+    ('0', 'D'),
+    ('0', 'Q'),
+    ('O', 'Q'),
+    ('O', 'D'),
+    ('1', 'I'),
+    ('1', 'L'),
+    ('1', '7'),
+    ('1', 'T'),
+    ('I', 'L'),
+    ('2', 'Z'),
+    ('4', 'A'),
+    ('5', 'S'),
+    ('6', 'G'),
+    ('8', 'B'),
+    ('U', 'V'),
+    ('C', 'G'),
+    ('<', 'K'),
+    ('<', 'C'),
+    ('<', 'X'),
+    ('<', 'E'),
+];
+
+/// The recogniser's output for one line, in the MRZ alphabet: per step the probability of the
+/// blank and of each symbol.
+#[derive(Debug, Clone, Default)]
+pub struct Emissions {
+    pub blank: Vec<f32>,
+    pub symbols: Vec<[f32; SYMBOLS]>,
+}
+
+/// How a class of the recogniser counts in the alphabet: small letters and signs that only a
+/// misreading can bring into a machine-readable zone stand for what they look like.
+fn folded(read: char) -> Vec<char> {
+    match read {
+        'o' | '°' | 'º' | 'Ø' | 'ø' => vec!['0', 'O'],
+        'l' | '|' | '!' => vec!['1', 'I', 'L'],
+        '«' | '‹' | '{' | '(' => vec!['<'],
+        '$' | '§' => vec!['S'],
+        '€' | '£' => vec!['E'],
+        '©' => vec!['C'],
+        'İ' | 'ı' => vec!['I'],
+        'a'..='z' => vec![read.to_ascii_uppercase()],
+        _ => plain_letter(read).into_iter().collect(),
+    }
+}
+
+impl Emissions {
+    /// `probabilities` is steps × classes as the recogniser gives them; `classes[i]` is the
+    /// character of class i, `None` for the blank (class 0). Spaces count as blanks.
+    pub fn from_recogniser(probabilities: &[f32], classes: &[Option<char>]) -> Self {
+        let targets: Vec<Vec<Symbol>> = classes
+            .iter()
+            .map(|class| match class.map(|c| (symbol(c), c)) {
+                Some((Some(s), _)) => vec![s],
+                Some((None, c)) => folded(c).into_iter().filter_map(symbol).collect(),
+                None => Vec::new(),
+            })
+            .collect();
+        let mut emissions = Self::default();
+        for step in probabilities.chunks_exact(classes.len().max(1)) {
+            let mut blank = 0.0;
+            let mut symbols = [0.0; SYMBOLS];
+            for ((probability, targets), class) in step.iter().zip(&targets).zip(classes) {
+                match class {
+                    None | Some(' ') => blank += probability,
+                    Some(_) => {
+                        for target in targets {
+                            if let Some(slot) = symbols.get_mut(*target) {
+                                *slot += probability / targets.len() as f32;
+                            }
+                        }
+                    }
+                }
+            }
+            emissions.push(blank, symbols);
+        }
+        emissions
+    }
+
+    fn push(&mut self, blank: f32, read: [f32; SYMBOLS]) {
+        let mut symbols = read.map(|p| p.max(FLOOR));
+        for (a, b) in LOOK_ALIKES {
+            let (Some(a), Some(b)) = (symbol(a), symbol(b)) else { continue };
+            let (from_a, from_b) = (read.get(a).copied(), read.get(b).copied());
+            for (slot, from) in [(b, from_a), (a, from_b)] {
+                if let (Some(slot), Some(from)) = (symbols.get_mut(slot), from) {
+                    *slot = slot.max(from * LOOK_ALIKE_FLOOR);
+                }
+            }
+        }
+        self.blank.push(blank.max(FLOOR));
+        self.symbols.push(symbols);
+    }
+
+    /// A line that was read as `text` with probability 0.9 per character, the rest spread over
+    /// `alternatives`: (position, character, probability). For tests without the model.
+    #[cfg(test)]
+    pub(super) fn of_text(text: &str, alternatives: &[(usize, char, f32)]) -> Self {
+        let mut emissions = Self::default();
+        for (position, character) in text.chars().enumerate() {
+            let mut symbols = [0.0; SYMBOLS];
+            let mut rest = 0.999;
+            for (at, other, probability) in alternatives {
+                if *at == position {
+                    symbols[symbol(*other).unwrap()] = *probability;
+                    rest -= probability;
+                }
+            }
+            symbols[symbol(character).unwrap()] = rest;
+            emissions.push(0.001, symbols);
+            emissions.push(0.999, [0.0; SYMBOLS]);
+        }
+        emissions
+    }
+}
+
+/// Probability of each symbol at each position of the line; rows add up to 1.
+pub type Posterior = Vec<[f32; SYMBOLS]>;
+
+#[derive(Debug, Clone)]
+pub struct Aligned {
+    pub posterior: Posterior,
+    /// Natural logarithm of the probability of all lines of this form together, divided by the
+    /// number of positions, so that formats can be compared. 0 is certainty.
+    pub log_likelihood: f32,
+}
+
+/// Probabilities of being, after one step, in each state of the lattice.
+#[derive(Clone)]
+struct States {
+    /// `blank[n]`: n characters are spelled and the step was a blank.
+    blank: Vec<f64>,
+    /// `spelled[n][s]`: the step belongs to character n, which is s.
+    spelled: Vec<[f64; SYMBOLS]>,
+}
+
+impl States {
+    fn none(length: usize) -> Self {
+        Self { blank: vec![0.0; length + 1], spelled: vec![[0.0; SYMBOLS]; length] }
+    }
+
+    /// What may precede the first step of character `n` being `s`: a blank, or another character.
+    fn entering(&self, n: usize, s: Symbol, sums: &[f64]) -> f64 {
+        let previous = if n == 0 { 0.0 } else { (sums[n - 1] - self.spelled[n - 1][s]).max(0.0) };
+        self.blank[n] + previous
+    }
+
+    fn sums(&self) -> Vec<f64> {
+        self.spelled.iter().map(|row| row.iter().sum()).collect()
+    }
+}
+
+/// `None` where the line is too short for that many characters, or is nothing like this format.
+pub fn align(emissions: &Emissions, allowed: &[Allowed]) -> Option<Aligned> {
+    let (steps, length) = (emissions.symbols.len(), allowed.len());
+    if length == 0 || steps < length || emissions.blank.len() != steps {
+        return None;
+    }
+    let symbols: Vec<Vec<Symbol>> = allowed.iter().map(|set| set.iter().collect()).collect();
+    let forward = forward(emissions, &symbols);
+    let last = forward.last()?;
+    let total = last.blank[length] + last.spelled[length - 1].iter().sum::<f64>();
+    // Without rescaling: a line that underflows a double is not of this format.
+    if !total.is_finite() || total <= 1e-300 {
+        return None;
+    }
+    let mut start = States::none(length);
+    start.blank[0] = 1.0;
+    let mut ahead = States::none(length);
+    ahead.blank[length] = 1.0;
+    ahead.spelled[length - 1] = [1.0; SYMBOLS];
+    let mut posterior = vec![[0.0f32; SYMBOLS]; length];
+    for step in (0..steps).rev() {
+        let before = if step == 0 { &start } else { &forward[step - 1] };
+        let sums = before.sums();
+        let emitted = &emissions.symbols[step];
+        for n in reachable(step, steps, length) {
+            for s in symbols[n].iter().copied() {
+                // Each character is entered at exactly one step, so these add up to 1.
+                let entered = before.entering(n, s, &sums) * f64::from(emitted[s]) * ahead.spelled[n][s];
+                posterior[n][s] += (entered / total) as f32;
+            }
+        }
+        ahead = backward(emissions, &symbols, step, &ahead);
+    }
+    Some(Aligned { posterior, log_likelihood: (total.ln() / length as f64) as f32 })
+}
+
+/// Positions that a step can belong to: enough steps before it and after it for the others.
+fn reachable(step: usize, steps: usize, length: usize) -> std::ops::Range<usize> {
+    length.saturating_sub(steps - step)..length.min(step + 1)
+}
+
+fn forward(emissions: &Emissions, symbols: &[Vec<Symbol>]) -> Vec<States> {
+    let (steps, length) = (emissions.symbols.len(), symbols.len());
+    let mut before = States::none(length);
+    before.blank[0] = 1.0;
+    let mut all = Vec::with_capacity(steps);
+    for step in 0..steps {
+        let (blank, emitted) = (f64::from(emissions.blank[step]), &emissions.symbols[step]);
+        let sums = before.sums();
+        let mut now = States::none(length);
+        now.blank[0] = before.blank[0] * blank;
+        for n in 0..length {
+            now.blank[n + 1] = (before.blank[n + 1] + sums[n]) * blank;
+        }
+        for n in reachable(step, steps, length) {
+            for s in symbols[n].iter().copied() {
+                now.spelled[n][s] =
+                    (before.spelled[n][s] + before.entering(n, s, &sums)) * f64::from(emitted[s]);
+            }
+        }
+        all.push(now.clone());
+        before = now;
+    }
+    all
+}
+
+/// Probability of all that comes from `step` on, by the state before it; `ahead` is the same for
+/// the state after it.
+fn backward(emissions: &Emissions, symbols: &[Vec<Symbol>], step: usize, ahead: &States) -> States {
+    let (steps, length) = (emissions.symbols.len(), symbols.len());
+    let (blank, emitted) = (f64::from(emissions.blank[step]), &emissions.symbols[step]);
+    let mut now = States::none(length);
+    // Probability of entering character n at this step and of all that follows.
+    let mut entering = vec![0.0; length + 1];
+    for n in reachable(step, steps, length) {
+        entering[n] = symbols[n].iter().map(|s| f64::from(emitted[*s]) * ahead.spelled[n][*s]).sum();
+    }
+    for n in 0..=length {
+        now.blank[n] = ahead.blank[n] * blank + entering[n];
+    }
+    for n in 0..length {
+        for s in symbols[n].iter().copied() {
+            let staying = f64::from(emitted[s]) * ahead.spelled[n][s];
+            // The same character again needs a blank between.
+            let again = if n + 1 < length && symbols[n + 1].contains(&s) {
+                f64::from(emitted[s]) * ahead.spelled[n + 1][s]
+            } else {
+                0.0
+            };
+            now.spelled[n][s] = staying + ahead.blank[n + 1] * blank + (entering[n + 1] - again).max(0.0);
+        }
+    }
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::alphabet::{FILLER, character};
+    use super::*;
+
+    fn best(posterior: &Posterior) -> String {
+        posterior
+            .iter()
+            .map(|row| character((0..SYMBOLS).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_line_of_the_right_length_is_spelled_as_read() {
+        let emissions = Emissions::of_text("L898902C36UTO", &[]);
+        let aligned = align(&emissions, &[Allowed::ANY; 13]).unwrap();
+        assert_eq!(best(&aligned.posterior), "L898902C36UTO");
+        for row in &aligned.posterior {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+        }
+        assert!(aligned.log_likelihood > -0.1, "{}", aligned.log_likelihood);
+    }
+
+    #[test]
+    fn a_lost_filler_is_found_again_without_shifting_the_rest() {
+        let mut emissions = Emissions::of_text("AB<<<<<<12", &[]);
+        // The fourth filler's step says blank, as when two fillers run together.
+        emissions.symbols[10] = [FLOOR; SYMBOLS];
+        emissions.symbols[10][FILLER] = 0.05;
+        emissions.blank[10] = 0.95;
+        let aligned = align(&emissions, &[Allowed::ANY; 10]).unwrap();
+        assert_eq!(best(&aligned.posterior), "AB<<<<<<12");
+    }
+
+    #[test]
+    fn the_position_decides_between_look_alikes() {
+        let emissions = Emissions::of_text("O0", &[]);
+        let allowed = [Allowed::DIGITS, Allowed::LETTERS];
+        assert_eq!(best(&align(&emissions, &allowed).unwrap().posterior), "0O");
+    }
+
+    #[test]
+    fn too_short_a_line_is_refused() {
+        assert!(align(&Emissions::of_text("ABC", &[]), &[Allowed::ANY; 10]).is_none());
+        assert!(align(&Emissions::default(), &[Allowed::ANY; 1]).is_none());
+    }
+}

@@ -1,0 +1,195 @@
+//! Finding the lines of a machine-readable zone among all text of a side, and reading them.
+
+use super::OcrError;
+use super::geometry::{Point, TextBox, dot};
+use super::mrz::{Decoded, Emissions, LineSignal, decode, looks_like_mrz};
+use super::recognition::{Charset, Keep, Recognised, Width, recognise};
+use crate::imaging::RgbImage;
+use crate::inference::Engine;
+
+/// A whole line of a zone is at least this much longer than thick: 30 characters of 2.54 mm over
+/// 3 mm and the detector's margin. Titles may be as long; their text tells.
+pub const ZONE_ASPECT: f32 = 13.0;
+/// OCR-B is set wide: the recogniser reads it as well at this share of its width (measured in
+/// MODELS.md). Where the result is not beyond doubt, it is read again in full width.
+pub const ZONE_WIDTH: Width = Width::Narrowed(0.7);
+
+/// A zone and where its lines are.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    pub decoded: Decoded,
+    /// One per line, top to bottom.
+    pub places: Vec<TextBox>,
+}
+
+/// A piece of text that may belong to a zone.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    pub place: TextBox,
+    pub reading: Recognised,
+}
+
+/// Whether a text speaks for a zone: fillers do, in print they do not occur.
+pub fn speaks_for_zone(text: &str) -> bool {
+    looks_like_mrz(text) || text.matches('<').count() >= 3
+}
+
+/// Reads the zone that the pieces belong to. `None` where they make none.
+pub fn read_zone(
+    pieces: &[Piece],
+    along: Point,
+    picture: &RgbImage,
+    charset: &Charset,
+    engine: &mut Engine,
+) -> Result<Option<Zone>, OcrError> {
+    let rows = rows(pieces, along);
+    if rows.len() < 2 {
+        return Ok(None);
+    }
+    let mut read = |width: Width, reuse: bool| -> Result<Vec<(TextBox, LineSignal)>, OcrError> {
+        let mut signals = Vec::new();
+        for row in &rows {
+            let known = row.reading.as_ref().filter(|r| reuse && !r.probabilities.is_empty());
+            let reading = match known {
+                Some(reading) => Some(reading.clone()),
+                None => recognise(picture, &row.place, width, Keep::Probabilities, charset, engine)?,
+            };
+            if let Some(reading) = reading {
+                signals.push((row.place, signal(&reading, charset)));
+            }
+        }
+        Ok(signals)
+    };
+    let first = best_zone(&read(ZONE_WIDTH, true)?);
+    if first.as_ref().is_some_and(|zone| zone.decoded.valid && zone.decoded.corrections.iter().all(harmless)) {
+        return Ok(first);
+    }
+    let second = best_zone(&read(Width::InRatio, false)?);
+    Ok(match (first, second) {
+        (Some(first), Some(second)) => Some(if rank(&second) > rank(&first) { second } else { first }),
+        (first, second) => first.or(second),
+    })
+}
+
+/// Corrections that the position alone decides need no second look.
+fn harmless(correction: &txid_shared::partial::MrzCorrection) -> bool {
+    correction.reason != "check_digit"
+}
+
+fn rank(zone: &Zone) -> (bool, usize, f32) {
+    let decoded = &zone.decoded;
+    let right = decoded.check_digits.iter().filter(|digit| digit.valid).count();
+    (decoded.valid, right, decoded.confidence)
+}
+
+fn signal(reading: &Recognised, charset: &Charset) -> LineSignal {
+    LineSignal {
+        text: reading.text.chars().filter(|c| !c.is_whitespace()).collect(),
+        emissions: Emissions::from_recogniser(&reading.probabilities, charset.classes()),
+    }
+}
+
+/// The best zone that two or three neighbouring rows make.
+fn best_zone(rows: &[(TextBox, LineSignal)]) -> Option<Zone> {
+    let of = |count: usize| {
+        rows.windows(count).filter_map(|window| {
+            let signals: Vec<LineSignal> = window.iter().map(|(_, signal)| signal.clone()).collect();
+            let places = window.iter().map(|(place, _)| *place).collect();
+            Some(Zone { decoded: decode(&signals)?, places })
+        })
+    };
+    of(3).chain(of(2)).max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal))
+}
+
+/// One line of the zone, put together from the pieces in which it was found.
+struct Row {
+    place: TextBox,
+    /// Where the row is one piece that was already read whole.
+    reading: Option<Recognised>,
+}
+
+/// Groups pieces into rows, top to bottom, all of one zone's length.
+fn rows(pieces: &[Piece], along: Point) -> Vec<Row> {
+    let down = [-along[1], along[0]];
+    let mut sorted: Vec<&Piece> = pieces.iter().collect();
+    sorted.sort_by(|a, b| dot(a.place.centre, down).total_cmp(&dot(b.place.centre, down)));
+    let mut groups: Vec<Vec<&Piece>> = Vec::new();
+    for piece in sorted {
+        match groups.iter_mut().find(|group| group.first().is_some_and(|other| same_row(other, piece))) {
+            Some(group) => group.push(piece),
+            None => groups.push(vec![piece]),
+        }
+    }
+    // The zone's lines have the same ends; a run of fillers may have escaped the detector.
+    let ends = |group: &[&Piece]| {
+        group.iter().map(|piece| piece.place.extent(along)).fold(
+            (f32::INFINITY, f32::NEG_INFINITY),
+            |(left, right), (l, r)| (left.min(l), right.max(r)),
+        )
+    };
+    let widest = groups.iter().map(|group| ends(group)).fold((f32::INFINITY, f32::NEG_INFINITY), |all, one| {
+        (all.0.min(one.0), all.1.max(one.1))
+    });
+    groups
+        .iter()
+        .filter_map(|group| {
+            let longest = group.iter().max_by(|a, b| a.place.length.total_cmp(&b.place.length))?;
+            let (left, right) = ends(group);
+            // Half a character of a TD3.
+            let slack = (widest.1 - widest.0) * 0.012;
+            let whole = group.len() == 1 && left - widest.0 < slack && widest.1 - right < slack;
+            if whole {
+                return Some(Row { place: longest.place, reading: Some(longest.reading.clone()) });
+            }
+            Some(Row { place: stretched(longest.place, along, widest), reading: None })
+        })
+        .collect()
+}
+
+/// Whether two pieces lie on one line: the second's centre is on the first's axis.
+fn same_row(a: &Piece, b: &Piece) -> bool {
+    let longer = if a.place.length >= b.place.length { &a.place } else { &b.place };
+    let between = [b.place.centre[0] - a.place.centre[0], b.place.centre[1] - a.place.centre[1]];
+    dot(between, longer.down()).abs() < 0.5 * a.place.thickness.max(b.place.thickness)
+}
+
+/// The box lengthened along its own direction until it covers `left..right` along the page.
+fn stretched(place: TextBox, along: Point, (left, right): (f32, f32)) -> TextBox {
+    let cosine = dot(place.along, along).max(0.5);
+    let (from, to) = place.extent(along);
+    let (before, after) = ((from - left).max(0.0) / cosine, (to - right).min(0.0).abs() / cosine);
+    let shift = (after - before) / 2.0;
+    TextBox {
+        centre: [place.centre[0] + place.along[0] * shift, place.centre[1] + place.along[1] * shift],
+        length: place.length + before + after,
+        ..place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(left: f32, right: f32, middle: f32) -> Piece {
+        let place = TextBox {
+            centre: [(left + right) / 2.0, middle],
+            along: [1.0, 0.0],
+            length: right - left,
+            thickness: 50.0,
+            score: 0.9,
+        };
+        let reading = Recognised { text: "<<<".to_owned(), confidence: 0.9, probabilities: vec![1.0] };
+        Piece { place, reading }
+    }
+
+    #[test]
+    fn a_split_line_and_a_shortened_one_get_the_zones_length() {
+        let pieces = [piece(900.0, 1500.0, 102.0), piece(100.0, 880.0, 100.0), piece(100.0, 1500.0, 200.0)];
+        let rows = rows(&pieces, [1.0, 0.0]);
+        assert_eq!(rows.len(), 2);
+        let (left, right) = rows[0].place.extent([1.0, 0.0]);
+        assert!((left - 100.0).abs() < 0.5 && (right - 1500.0).abs() < 0.5);
+        assert!(rows[0].reading.is_none(), "a line put together is read anew");
+        assert!(rows[1].reading.is_some());
+    }
+}
