@@ -22,14 +22,13 @@ mod text_regions;
 mod visual;
 mod zone;
 
-use super::{Completed, Outcome, Stage, StageInput};
+use super::{Completed, Outcome, Stage, StageClock, StageInput};
 use crate::imaging::ImageError;
 use crate::inference::{Engine, InferenceError};
 use jiff::civil::Date;
 use recognition::Charset;
 use std::sync::OnceLock;
-use std::time::Instant;
-use txid_shared::partial::{OcrResult, SideReading, StageResult, Timing};
+use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 
 /// Why a side could not be read.
@@ -95,19 +94,16 @@ impl Stage for Ocr {
     }
 
     fn run(&self, input: &StageInput, engine: &mut Engine) -> Outcome {
-        let started = Instant::now();
-        engine.take_models_ms();
-        let decoded_before: f32 = input.images.document_sides().map(|(_, image)| image.decode_ms()).sum();
+        let mut clock = StageClock::start(engine);
+        for (_, source) in input.images.document_sides() {
+            if let Err(error) = clock.decoding(|| source.decoded()) {
+                return Outcome::Refused { class: error.class(), message: error.to_string() };
+            }
+        }
         match self.read(input, engine) {
             Ok(result) => {
-                let decoded: f32 = input.images.document_sides().map(|(_, image)| image.decode_ms()).sum();
-                let timing = Timing {
-                    queue_ms: 0.0,
-                    decode_ms: decoded - decoded_before,
-                    models_ms: engine.take_models_ms(),
-                    total_ms: started.elapsed().as_secs_f32() * 1e3,
-                };
-                Outcome::Completed(Completed { result: StageResult::Ocr(result), timing })
+                let timing = clock.timing(engine);
+                Outcome::Completed(Box::new(Completed { result: StageResult::Ocr(result), timing }))
             }
             Err(OcrError::Image(error)) => Outcome::Refused { class: error.class(), message: error.to_string() },
             Err(OcrError::Inference(error)) => {

@@ -12,27 +12,24 @@ use super::alphabet::{Allowed, SYMBOLS, Symbol, symbol};
 /// Probability that a step keeps for every allowed character: below what the recogniser
 /// distinguishes, above zero so that every line of the format can be spelled.
 const FLOOR: f32 = 1e-8;
-/// The same for a character that looks like the one which was read. OCR-B's O and 0 differ in
-/// little but height; the recogniser's odds for a true O were seen down to e^-13.
-const LOOK_ALIKE_FLOOR: f32 = 2e-6;
-
-/// Pairs that printed OCR-B and its copies confuse.
-const LOOK_ALIKES: [(char, char); 21] = [
-    ('0', 'O'),
+/// The same for the other of a pair that OCR-B hardly tells apart. O and 0 differ in little but
+/// height; the recogniser's odds for a true O were seen down to e^-13.
+const TWIN_FLOOR: f32 = 2e-6;
+const TWINS: [(char, char); 6] = [('0', 'O'), ('1', 'I'), ('2', 'Z'), ('5', 'S'), ('6', 'G'), ('8', 'B')];
+/// The same for pairs that only bad print or light makes alike: enough to prefer them where the
+/// position leaves nothing else, too little for a check digit to choose them.
+const RELATIVE_FLOOR: f32 = 2e-7;
+const RELATIVES: [(char, char); 16] = [
     ('0', 'D'),
     ('0', 'Q'),
     ('O', 'Q'),
     ('O', 'D'),
-    ('1', 'I'),
     ('1', 'L'),
     ('1', '7'),
     ('1', 'T'),
     ('I', 'L'),
-    ('2', 'Z'),
     ('4', 'A'),
-    ('5', 'S'),
-    ('6', 'G'),
-    ('8', 'B'),
+    ('7', 'T'),
     ('U', 'V'),
     ('C', 'G'),
     ('<', 'K'),
@@ -100,14 +97,11 @@ impl Emissions {
 
     fn push(&mut self, blank: f32, read: [f32; SYMBOLS]) {
         let mut symbols = read.map(|p| p.max(FLOOR));
-        for (a, b) in LOOK_ALIKES {
+        let twins = TWINS.into_iter().map(|pair| (pair, TWIN_FLOOR));
+        for ((a, b), floor) in twins.chain(RELATIVES.into_iter().map(|pair| (pair, RELATIVE_FLOOR))) {
             let (Some(a), Some(b)) = (symbol(a), symbol(b)) else { continue };
-            let (from_a, from_b) = (read.get(a).copied(), read.get(b).copied());
-            for (slot, from) in [(b, from_a), (a, from_b)] {
-                if let (Some(slot), Some(from)) = (symbols.get_mut(slot), from) {
-                    *slot = slot.max(from * LOOK_ALIKE_FLOOR);
-                }
-            }
+            symbols[a] = symbols[a].max(read[b] * floor);
+            symbols[b] = symbols[b].max(read[a] * floor);
         }
         self.blank.push(blank.max(FLOOR));
         self.symbols.push(symbols);

@@ -133,6 +133,7 @@ pub fn layout(format: MrzFormat, number_overflow: usize) -> Option<Layout> {
             line.free(11, Allowed::ANY);
             line.digit(Role::Composite, Allowed::DIGITS);
             let second = line.take();
+            line.composite = false;
             line.names(30);
             vec![first, second, line.take()]
         }
@@ -290,6 +291,7 @@ mod tests {
         let td2: Vec<usize> = (0..10).chain(13..20).chain(21..35).collect();
         assert_eq!(covered(MrzFormat::Td2, 1), td2);
         assert_eq!(covered(MrzFormat::Td1, 0), (5..30).collect::<Vec<_>>());
+        assert!(covered(MrzFormat::Td1, 2).is_empty());
         let td1: Vec<usize> = (0..7).chain(8..15).chain(18..29).collect();
         assert_eq!(covered(MrzFormat::Td1, 1), td1);
         assert!(covered(MrzFormat::MrvA, 1).is_empty());

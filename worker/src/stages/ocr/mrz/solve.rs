@@ -19,8 +19,6 @@ const SEEN: f32 = 5e-7;
 pub struct Solution {
     /// Lines × columns.
     pub lines: Vec<Vec<Symbol>>,
-    /// Whether the check digits hold (in `lines` as they are).
-    pub satisfied: bool,
     /// Other characters at one position that also fit, with their odds against the chosen
     /// reading (0..1): line, column, symbol, odds.
     pub alternatives: Vec<(usize, usize, Symbol, f32)>,
@@ -82,7 +80,7 @@ pub fn constrained(layout: &Layout, posteriors: &[Posterior], least_odds: f32) -
         );
         at += cells.len();
     }
-    Some(Solution { lines, satisfied: true, alternatives: listed })
+    Some(Solution { lines, alternatives: listed })
 }
 
 /// The likeliest reading by positions alone.

@@ -88,7 +88,19 @@ pub struct Found {
 
 /// The label that a line is or begins with.
 pub fn find(line: &str) -> Option<Found> {
-    whole(line).or_else(|| at_the_beginning(line))
+    born_at(line).or_else(|| whole(line)).or_else(|| at_the_beginning(line))
+}
+
+/// The French `à` before a place of birth: with its accent, since a plain A is a category or an
+/// initial.
+fn born_at(line: &str) -> Option<Found> {
+    let rest = line.trim().strip_prefix(['à', 'À'])?;
+    if !rest.is_empty() && !rest.starts_with(' ') {
+        return None;
+    }
+    let value = rest.trim();
+    let inline_value = (!value.is_empty()).then(|| value.to_owned());
+    Some(Found { kind: Kind::PlaceOfBirth, inline_value, likeness: 1.0 })
 }
 
 /// The line, or one of its parts in several languages, is a label.
@@ -231,6 +243,7 @@ mod tests {
             ("Nom", Kind::LastName),
             ("N°", Kind::DocumentNumber),
             ("Née le", Kind::DateOfBirth),
+            ("à", Kind::PlaceOfBirth),
         ] {
             assert_eq!(kind(line), Some(expected), "{line}");
         }
@@ -241,12 +254,13 @@ mod tests {
         assert_eq!(inline("Né le 15.05.1990"), Some((Kind::DateOfBirth, "15.05.1990".into())));
         assert_eq!(inline("Valable jusqu'au 14.05.2028"), Some((Kind::ExpiryDate, "14.05.2028".into())));
         assert_eq!(inline("N° CIN: AB123456"), Some((Kind::DocumentNumber, "AB123456".into())));
+        assert_eq!(inline("à CASABLANCA ANFA"), Some((Kind::PlaceOfBirth, "CASABLANCA ANFA".into())));
         assert_eq!(inline("Adresse 123 Rue Mohammed V"), Some((Kind::Address, "123 Rue Mohammed V".into())));
     }
 
     #[test]
     fn values_are_no_labels() {
-        for line in ["ABDULLAYEV", "14.08.1994", "C19389564", "K/M", "AZƏRBAYCAN/AZERBAIJAN", "EL AMRANI", "M", ""] {
+        for line in ["ABDULLAYEV", "14.08.1994", "C19389564", "K/M", "AZƏRBAYCAN/AZERBAIJAN", "EL AMRANI", "M", "A", ""] {
             assert_eq!(find(line), None, "{line}");
         }
     }
