@@ -1,4 +1,4 @@
-//! Cuts a portrait as documents have it out of a photograph, and selfies as phones take them.
+//! Cuts a portrait as documents have it out of a photograph.
 
 use crate::asset::Photograph;
 use crate::design::PortraitPlace;
@@ -55,31 +55,4 @@ fn holder_share([x, y]: [f64; 2], head: Box2) -> f32 {
     let shoulders = if below > 0.0 { (x - cx).abs() - half } else { f64::INFINITY };
     let distance = ellipse.min(shoulders);
     (0.5 - distance / (head.width() * 0.08)).clamp(0.0, 1.0) as f32
-}
-
-/// A selfie's cut: upright 3:4 around the head as far as the photograph reaches.
-/// Returns the pixels as photographed and the head in them.
-pub(crate) fn selfie(photograph: &Photograph) -> (RgbImage, Box2) {
-    let head = photograph.head;
-    let (width, height) = (f64::from(photograph.pixels.width()), f64::from(photograph.pixels.height()));
-    let wanted = (head.height() * 2.0).min(height).min(width * 4.0 / 3.0);
-    let (cut_width, cut_height) = (wanted * 3.0 / 4.0, wanted);
-    let left = ((head.left + head.right) / 2.0 - cut_width / 2.0).clamp(0.0, width - cut_width);
-    let top = (head.top - wanted * 0.2).clamp(0.0, height - cut_height);
-    let (left, top) = (left.floor(), top.floor());
-    let cut = image::imageops::crop_imm(
-        &photograph.pixels,
-        left as u32,
-        top as u32,
-        cut_width as u32,
-        cut_height as u32,
-    )
-    .to_image();
-    let head = Box2 {
-        left: head.left - left,
-        top: head.top - top,
-        right: head.right - left,
-        bottom: head.bottom - top,
-    };
-    (cut, head)
 }

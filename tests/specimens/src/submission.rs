@@ -9,7 +9,7 @@ use crate::person::{Names, Person};
 use crate::random::Random;
 use crate::render::{RenderedSide, Renderer};
 use crate::truth::{FaceTruth, FieldTruth, ImageTruth, MrzTruth, Print, Role, Truth};
-use crate::{Error, jpeg, portrait};
+use crate::{Error, jpeg};
 
 /// JPEG files as a customer would send them, and what they really show.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Generator {
             forgeries: attack::forgeries(attack, &sides),
         };
         attack::edit(attack, self, design, person, &mut sides, &mut truth, seed)?;
-        let (selfie, selfie_truth, face_truth) = selfie(selfie_photograph)?;
+        let (selfie, selfie_truth, face_truth) = selfie(selfie_photograph);
         truth.images.push(selfie_truth);
         truth.faces.push(face_truth);
         let mut file = |role: Role| {
@@ -173,26 +173,24 @@ impl Generator {
     }
 }
 
-/// What a phone's front camera saves; close to the photograph's own quality.
-const SELFIE_QUALITY: u8 = 94;
-
-fn selfie(photograph: &Photograph) -> Result<(Vec<u8>, ImageTruth, FaceTruth), Error> {
-    let (pixels, head) = portrait::selfie(photograph);
+/// The photograph's own file without its metadata: the one real picture of a submission stays as
+/// the camera and its owner saved it, or liveness would be measured on our recompression.
+fn selfie(photograph: &Photograph) -> (Vec<u8>, ImageTruth, FaceTruth) {
     let image = ImageTruth {
         image: Role::Selfie,
-        width_px: pixels.width(),
-        height_px: pixels.height(),
+        width_px: photograph.pixels.width(),
+        height_px: photograph.pixels.height(),
         rotation_degrees: 0,
         document: None,
-        jpeg_quality: Some(SELFIE_QUALITY),
+        jpeg_quality: None,
     };
     let face = FaceTruth {
         image: Role::Selfie,
         face: photograph.face.clone(),
         photograph: photograph.name.clone(),
-        head: head.corners().map(|corner| corner.map(|v| v as f32)),
+        head: photograph.head.corners().map(|corner| corner.map(|v| v as f32)),
     };
-    Ok((jpeg::encode(&pixels, SELFIE_QUALITY)?, image, face))
+    (photograph.jpeg.clone(), image, face)
 }
 
 fn faces(side: &CapturedSide, photograph: &Photograph) -> Vec<FaceTruth> {
