@@ -21,7 +21,7 @@ help:
 	@echo 'make test     every test, on real RabbitMQ, Redis and Postgres'
 	@echo 'make lint     formatting, clippy, licences, no registry hosts'
 	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration'
-	@echo 'make measure  accuracy on your own images: make measure DATA=folder'
+	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
 	@echo 'make models   fetch what the workers and the tests need into the cache'
 	@echo 'make setup    models and services, so that make test needs no network'
 	@echo 'make clean    stop the services started here and remove what was built'
@@ -75,8 +75,9 @@ bench:
 
 measure:
 	$(RELEASE)
-	"$(TARGET)/release/txid" models fetch --group run --group test
-	"$(TARGET)/release/measure" $(if $(DATA),"$(DATA)")
+	"$(TARGET)/release/txid" models fetch
+	$(CARGO) run --locked --release -p txid-worker --example ocr_measure -- \
+		$(if $(MRZ),--mrz "$(MRZ)") $(if $(FORGED),--forged "$(FORGED)")
 
 clean:
 	-@tests/services/ensure.sh stop
