@@ -148,7 +148,7 @@ fn specimen() -> Option<Value> {
             return None;
         }
     };
-    let generator = Generator::new(assets).unwrap();
+    let generator = Generator::new(assets);
     let design = Design::named("mar_national_id_2020").unwrap();
     let person = generator.person(&design.issuer, 7).unwrap();
     let made = generator.submission(&person, &design, Capture::PHOTO, Attack::None, 7).unwrap();

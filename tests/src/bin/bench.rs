@@ -103,7 +103,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn samples(count: u64) -> anyhow::Result<Vec<Sample>> {
-    let generator = Generator::new(Assets::load(&Assets::default_cache())?)?;
+    let generator = Generator::new(Assets::load(&Assets::default_cache())?);
     let design = Design::named("mar_national_id_2020")?;
     (0..count)
         .map(|seed| {

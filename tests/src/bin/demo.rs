@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::init("txid-demo", &config.telemetry)?;
 
     eprintln!("Rendering five submissions (fictitious people, portraits from public-domain photographs) …");
-    let cases = submissions(&Generator::new(Assets::load(&Assets::default_cache())?)?, SEED)?;
+    let cases = submissions(&Generator::new(Assets::load(&Assets::default_cache())?), SEED)?;
     let images = arguments.out.join("images");
     for case in &cases {
         write_images(&images, case)?;
