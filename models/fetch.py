@@ -262,6 +262,9 @@ def download_npm(folder, artifact):
     settings = {
         "npm_config_cache": os.path.join(folder, "npm-cache"),
         "npm_config_update_notifier": "false",
+        # Its own pauses between tries add up to more than a minute where there is no network.
+        "npm_config_fetch_retry_mintimeout": "1000",
+        "npm_config_fetch_retry_maxtimeout": "5000",
     }
     client("npm", command, folder, "install npm (Debian: apt-get install npm)", settings)
     shutil.rmtree(os.path.join(folder, "npm-cache"), ignore_errors=True)
