@@ -23,7 +23,11 @@ pub enum KeysCommand {
         #[arg(long, default_value = "key")]
         name: String,
         /// Comma-separated.
-        #[arg(long, value_delimiter = ',', default_value = "identity:read,identity:write,developers:read,developers:write")]
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "identity:read,identity:write,developers:read,developers:write"
+        )]
         permissions: Vec<Permission>,
         #[arg(long)]
         expires_in_days: Option<i64>,
@@ -74,11 +78,15 @@ pub async fn keys(config: Option<PathBuf>, command: KeysCommand) -> anyhow::Resu
                 .transpose()
                 .context("--expires-in-days is too far away")?;
             let (created, webhook_secret) = account_named(&store, &account, now).await?;
-            let ApiKey { id, secret } = store.create_api_key(created.id, &name, &permissions, expires_at, now).await?;
+            let ApiKey { id, secret } =
+                store.create_api_key(created.id, &name, &permissions, expires_at, now).await?;
             println!("{}", secret.reveal());
             eprintln!("{id} for account {} ({account}): shown this once", created.id);
             if let Some(secret) = webhook_secret {
-                eprintln!("new account: deliveries to a request's webhook_url are signed with {}", secret.reveal());
+                eprintln!(
+                    "new account: deliveries to a request's webhook_url are signed with {}",
+                    secret.reveal()
+                );
             }
         }
         KeysCommand::Revoke { id } => {

@@ -54,7 +54,9 @@ async fn main() -> ExitCode {
         Command::FaceMatch(options) => oneshot::run(config, oneshot::Kind::FaceMatch, options).await,
         Command::Liveness(options) => oneshot::run(config, oneshot::Kind::Liveness, options).await,
         Command::Fraud(options) => oneshot::run(config, oneshot::Kind::Fraud, options).await,
-        Command::Models(command) => admin::load(config).and_then(|config| models::run(&command, &config.models)),
+        Command::Models(command) => {
+            admin::load(config).and_then(|config| models::run(&command, &config.models))
+        }
         Command::Migrate => admin::migrate(config).await,
         Command::Declare => admin::declare(config).await,
         Command::Keys(command) => admin::keys(config, command).await,

@@ -154,14 +154,18 @@ impl Bench {
     async fn examine(&self, paths: &[PathBuf]) -> Map<String, Value> {
         let mut answer = Map::new();
         let names: Vec<Value> = paths.iter().map(|path| json!(path.display().to_string())).collect();
-        answer.insert("input".to_owned(), if let [one] = names.as_slice() { one.clone() } else { json!(names) });
+        answer.insert(
+            "input".to_owned(),
+            if let [one] = names.as_slice() { one.clone() } else { json!(names) },
+        );
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
             match tokio::fs::read(path).await {
                 Ok(bytes) => files.push(Arc::new(SourceImage::new(bytes))),
                 Err(error) => {
                     let message = format!("{}: {error}", path.display());
-                    answer.insert("error".to_owned(), json!({ "code": "unreadable_file", "message": message }));
+                    answer
+                        .insert("error".to_owned(), json!({ "code": "unreadable_file", "message": message }));
                     return answer;
                 }
             }
@@ -174,8 +178,11 @@ impl Bench {
         let stage = self.kind.check().stage();
         match self.inference.pool.run(stage, input, Lane::Batch).await {
             Outcome::Completed(completed) => {
-                let partial =
-                    Partial { result: completed.result, models: self.inference.digests.clone(), timing: completed.timing };
+                let partial = Partial {
+                    result: completed.result,
+                    models: self.inference.digests.clone(),
+                    timing: completed.timing,
+                };
                 self.describe(stage, partial, &mut answer);
             }
             Outcome::Refused { class, message } | Outcome::Retry { class, message } => {
@@ -231,7 +238,9 @@ impl Bench {
 }
 
 fn readable(answer: &Map<String, Value>) -> String {
-    let text = |key: &str| answer.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let text = |key: &str| {
+        answer.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
     let mut line = format!("{}: ", text("input").unwrap_or_default());
     if let Some(message) = answer.get("error").and_then(|error| error.get("message")) {
         line.push_str(&format!("error: {message}"));
@@ -249,7 +258,10 @@ fn readable(answer: &Map<String, Value>) -> String {
         }
     }
     for reason in answer.get("reasons").and_then(Value::as_array).into_iter().flatten() {
-        line.push_str(&format!("\n    {}", reason.get("message").and_then(Value::as_str).unwrap_or_default()));
+        line.push_str(&format!(
+            "\n    {}",
+            reason.get("message").and_then(Value::as_str).unwrap_or_default()
+        ));
     }
     line
 }

@@ -90,7 +90,8 @@ impl Standalone {
         config.redis.url = Secret::new("");
         config.blobs.url = format!("file://{}", data.join("blobs").display());
         if config.keys.master.is_empty() {
-            let entry = kept_secret(&data.join("master-key"), || Ok(Secret::new(MasterKeys::generate_entry("k1")?)))?;
+            let entry =
+                kept_secret(&data.join("master-key"), || Ok(Secret::new(MasterKeys::generate_entry("k1")?)))?;
             config.keys.master = vec![entry];
         }
         Store::migrate(&config.database).await?;

@@ -68,7 +68,8 @@ pub async fn run(config: Option<PathBuf>, options: Options) -> anyhow::Result<Ex
         let param = error.error.param.map(|param| format!(" ({param})")).unwrap_or_default();
         anyhow::bail!("{}{param}", error.error.message);
     }
-    let verification: Verification = serde_json::from_str(&body).context("the answer is not a verification")?;
+    let verification: Verification =
+        serde_json::from_str(&body).context("the answer is not a verification")?;
     if !options.json {
         print!("{}", readable(&verification));
     }
@@ -134,18 +135,30 @@ fn write_readable(text: &mut String, verification: &Verification) -> std::fmt::R
     }
     writeln!(text)?;
     for CheckOutcome { check, status, confidence, .. } in verdict.checks.outcomes() {
-        let timing = verdict.timings.get(&check.stage()).map_or(String::new(), |timing| format!("{:>6.0} ms", timing.total_ms));
+        let timing = verdict
+            .timings
+            .get(&check.stage())
+            .map_or(String::new(), |timing| format!("{:>6.0} ms", timing.total_ms));
         let confidence = confidence.map_or("    ".to_owned(), |value| format!("{value:.2}"));
         writeln!(text, "  {:<18}{:<14}{confidence}{timing}", check.as_str(), status.as_str())?;
     }
-    if let Some(face) = verdict.checks.face_match.as_ref().and_then(|face| Some((face.similarity?, face.threshold))) {
+    if let Some(face) =
+        verdict.checks.face_match.as_ref().and_then(|face| Some((face.similarity?, face.threshold)))
+    {
         writeln!(text, "\nsimilarity {:.3}, threshold {:.2}", face.0, face.1)?;
     }
     if !verdict.reasons.is_empty() {
         writeln!(text, "\nreasons")?;
     }
     for reason in &verdict.reasons {
-        writeln!(text, "  {:<10}{} ({}): {}", reason.severity.as_str(), reason.code, reason.check, reason.message)?;
+        writeln!(
+            text,
+            "  {:<10}{} ({}): {}",
+            reason.severity.as_str(),
+            reason.code,
+            reason.check,
+            reason.message
+        )?;
     }
     if let Some(data) = &verdict.extracted_data {
         writeln!(text, "\nread from the document")?;
@@ -158,7 +171,12 @@ fn write_readable(text: &mut String, verification: &Verification) -> std::fmt::R
             for line in &mrz.lines {
                 writeln!(text, "  {line}")?;
             }
-            writeln!(text, "  check digits {}, {} corrected", if mrz.valid { "right" } else { "WRONG" }, mrz.corrections.len())?;
+            writeln!(
+                text,
+                "  check digits {}, {} corrected",
+                if mrz.valid { "right" } else { "WRONG" },
+                mrz.corrections.len()
+            )?;
         }
     }
     Ok(())

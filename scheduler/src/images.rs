@@ -145,13 +145,13 @@ fn png(bytes: &[u8]) -> Result<Dimensions, Flaw> {
             let (height, _) = after_width.split_first_chunk::<4>().ok_or(CUT_OFF)?;
             dimensions = Some(bounded(u32::from_be_bytes(*width), u32::from_be_bytes(*height))?);
         }
+        // The chunk's data and its checksum.
+        rest = length.checked_add(4).and_then(|skip| after.get(skip..)).ok_or(CUT_OFF)?;
         match kind {
             b"IDAT" => has_pixels = true,
             b"IEND" => break,
             _ => {}
         }
-        // The chunk's data and its checksum.
-        rest = length.checked_add(4).and_then(|skip| after.get(skip..)).ok_or(CUT_OFF)?;
     }
     dimensions.filter(|_| has_pixels).ok_or(Flaw::Damaged("it holds no pixels"))
 }

@@ -45,7 +45,8 @@ impl Services {
             Policy::default()
         } else {
             let file = &config.policy.file;
-            let text = std::fs::read_to_string(file).map_err(|error| OpenError::PolicyFile(file.clone(), error))?;
+            let text =
+                std::fs::read_to_string(file).map_err(|error| OpenError::PolicyFile(file.clone(), error))?;
             Policy::parse(&text)?
         };
         let store = Store::connect(&config.database, master).await?;

@@ -132,8 +132,13 @@ impl Figures {
             }
         }
         if let Some(zone) = truth.get("mrz") {
-            let wanted: Vec<&str> =
-                zone.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let wanted: Vec<&str> = zone
+                .get("lines")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let format = zone.get("format").and_then(Value::as_str).unwrap_or_default();
             let outcome = match &ocr.mrz {
                 Some(read) if read.lines == wanted => 0,

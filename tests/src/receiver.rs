@@ -82,7 +82,8 @@ impl Receiver {
 impl Delivered {
     /// Both signature sets, computed here from the specification.
     pub fn signatures_are_valid(&self, secret: &str) -> bool {
-        let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text =
+            |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let hex_mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), &self.raw);
         let hex: String = hex_mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default();
@@ -98,9 +99,8 @@ impl Delivered {
 async fn receive(State(state): State<Arc<Shared>>, headers: HeaderMap, raw: Bytes) -> StatusCode {
     let answer = state.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let status = answer.unwrap_or(StatusCode::OK);
-    let text = |name: &str| {
-        headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-    };
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let delivered = Delivered {
         event_id: text("webhook-id"),
         timestamp: text("webhook-timestamp"),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 use txid_shared::partial::{
-    FaceMatchOutcome, FaceMatchResult, Field, FieldSource, FraudResult, LivenessOutcome, LivenessResult, OcrResult,
-    StageResult, Timing,
+    FaceMatchOutcome, FaceMatchResult, Field, FieldSource, FraudResult, LivenessOutcome, LivenessResult,
+    OcrResult, StageResult, Timing,
 };
 use txid_shared::words::{ImageRole, Stage as StageName};
 use txid_worker::inference::Engine;

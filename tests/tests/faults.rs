@@ -1,6 +1,8 @@
 //! Processes and services die at the worst moment: every accepted verification still ends in exactly
 //! one verdict and one event per endpoint.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 use txid_tests::fleet::{Client, Node, PrivateBroker, Role, Space};
@@ -32,8 +34,10 @@ impl Scene {
         let events: BTreeSet<_> = delivered.iter().map(|delivered| delivered.event_id.clone()).collect();
         assert_eq!(events.len(), ids.len(), "one event per verification");
         assert!(delivered.iter().all(|delivered| delivered.signatures_are_valid(self.secret.reveal())));
-        let told: BTreeSet<_> =
-            delivered.iter().filter_map(|delivered| delivered.body["data"]["id"].as_str().map(str::to_owned)).collect();
+        let told: BTreeSet<_> = delivered
+            .iter()
+            .filter_map(|delivered| delivered.body["data"]["id"].as_str().map(str::to_owned))
+            .collect();
         assert_eq!(told, ids.iter().cloned().collect::<BTreeSet<_>>());
 
         let pool = self.space.database().await.unwrap();
@@ -61,7 +65,8 @@ async fn submit(client: &Client, count: usize) -> Vec<String> {
 async fn a_scheduler_killed_between_commit_and_publish_loses_nothing() {
     let scene = scene(Space::new().await.unwrap()).await;
     let _worker = scene.space.node(Role::StubWorker).unwrap();
-    let doomed = scene.space.node_with(Role::Scheduler, &[("TXID_CRASH_AT", "relay.before_publish")]).unwrap();
+    let doomed =
+        scene.space.node_with(Role::Scheduler, &[("TXID_CRASH_AT", "relay.before_publish")]).unwrap();
     let client = scene.space.client(&doomed, &scene.key).unwrap();
     // The relay may be faster than the answer: then the row is in the database all the same.
     let answered = client.submit(&Client::submission()).await;
@@ -70,7 +75,8 @@ async fn a_scheduler_killed_between_commit_and_publish_loses_nothing() {
     let scheduler = scene.space.node(Role::Scheduler).unwrap();
     let client = scene.space.client(&scheduler, &scene.key).unwrap();
     let pool = scene.space.database().await.unwrap();
-    let rows: Vec<(uuid::Uuid,)> = sqlx::query_as("SELECT id FROM verifications").fetch_all(&pool).await.unwrap();
+    let rows: Vec<(uuid::Uuid,)> =
+        sqlx::query_as("SELECT id FROM verifications").fetch_all(&pool).await.unwrap();
     let ids: Vec<String> =
         rows.iter().map(|(id,)| txid_shared::ids::VerificationId::from_uuid(*id).to_string()).collect();
     assert_eq!(ids.len(), 1);
@@ -120,9 +126,13 @@ async fn redis_flushed_while_half_of_the_partials_are_in_costs_time_only() {
 
     // Two of four stages are done for each; the others have no worker yet.
     let config = scene.space.config().unwrap();
-    let mut redis =
-        redis::Client::open(config.redis.url.reveal()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = ids.iter().map(|id| format!("{}{{{id}}}:partials", config.redis.prefix)).collect();
+    let mut redis = redis::Client::open(config.redis.url.reveal())
+        .unwrap()
+        .get_multiplexed_async_connection()
+        .await
+        .unwrap();
+    let keys: Vec<String> =
+        ids.iter().map(|id| format!("{}{{{id}}}:partials", config.redis.prefix)).collect();
     for key in &keys {
         while redis::cmd("HLEN").arg(key).query_async::<usize>(&mut redis).await.unwrap() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -197,7 +207,8 @@ async fn an_image_that_kills_the_process_ends_as_error_while_others_flow() {
     let deaths = supervisor.join().unwrap();
     assert!(deaths <= 12, "{deaths} deaths are not a bounded number of attempts");
     let pool = scene.space.database().await.unwrap();
-    let (letters,): (i64,) = sqlx::query_as("SELECT count(*) FROM dead_letters").fetch_one(&pool).await.unwrap();
+    let (letters,): (i64,) =
+        sqlx::query_as("SELECT count(*) FROM dead_letters").fetch_one(&pool).await.unwrap();
     assert!(letters >= 1, "nothing is on record for the operator");
     pool.close().await;
     scene.space.remove().await.unwrap();

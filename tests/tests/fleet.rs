@@ -1,5 +1,7 @@
 //! The fleet as its users meet it: parity with the standalone, a clean stop, privacy of what leaves a process.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use txid_tests::fleet::{Client, Role, Space};
@@ -72,8 +74,11 @@ async fn no_personal_data_in_broker_redis_logs_or_metrics() {
     // Then half of the stages: the partials lie in Redis.
     let half = [("TXID__WORKER__STAGES", "[\"ocr\", \"face_match\"]")];
     let first = space.node_with(Role::StubWorker, &half).unwrap();
-    let mut redis =
-        redis::Client::open(config.redis.url.reveal()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut redis = redis::Client::open(config.redis.url.reveal())
+        .unwrap()
+        .get_multiplexed_async_connection()
+        .await
+        .unwrap();
     let partials = format!("{}{{{id}}}:partials", config.redis.prefix);
     while redis::cmd("HLEN").arg(&partials).query_async::<usize>(&mut redis).await.unwrap() < 2 {
         tokio::task::yield_now().await;
@@ -105,9 +110,13 @@ async fn no_personal_data_in_broker_redis_logs_or_metrics() {
     .unwrap();
     let logs: String = [&scheduler, &first, &second, &webhooks].iter().map(|node| node.log_text()).collect();
     assert!(logs.contains("verification decided"), "the logs were not looked at");
-    for (place, text) in
-        [("broker", messages.concat()), ("redis", stored), ("tables", tables), ("logs", logs), ("metrics", metrics)]
-    {
+    for (place, text) in [
+        ("broker", messages.concat()),
+        ("redis", stored),
+        ("tables", tables),
+        ("logs", logs),
+        ("metrics", metrics),
+    ] {
         for marker in markers {
             assert!(!text.contains(marker), "`{marker}` stands in the {place}");
         }

@@ -1,5 +1,7 @@
 //! The customer's own page holds: its JSON samples against real answers.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
+
 use serde_json::{Value, json};
 use txid_tests::fleet::{Client, Role, Space};
 
@@ -8,8 +10,7 @@ const OCR: &str = r#"{"extracted_data": {"full_name": "Mohammed El Amrani", "fir
     "last_name": "El Amrani", "date_of_birth": "1990-05-15", "document_number": "AE123456",
     "nationality": "Moroccan", "gender": "M", "expiry_date": "2028-05-14", "issue_date": "2018-05-15",
     "address": "123 Rue Mohammed V, Casablanca"}}"#;
-const FACE_MATCH: &str =
-    r#"{"checks": {"face_match": {"status": "passed", "similarity": 0.92, "threshold": 0.80, "confidence": 0.95}}}"#;
+const FACE_MATCH: &str = r#"{"checks": {"face_match": {"status": "passed", "similarity": 0.92, "threshold": 0.80, "confidence": 0.95}}}"#;
 const LIVENESS: &str = r#"{"checks": {"liveness": {"status": "passed", "confidence": 0.98,
     "signals": {"is_live": true, "spoof_type": null, "quality_score": 0.95}}}}"#;
 const FRAUD: &str = r#"{"checks": {"fraud": {"status": "passed", "risk_score": 120, "risk_level": "low",

@@ -1,5 +1,7 @@
 //! Deliveries on a clock of the test's own: the schedule, the identity of the event, the signatures.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
+
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -107,7 +109,8 @@ async fn an_address_inside_the_network_is_never_connected_to() {
     assert_eq!(scene.deliverer.deliver_due().await.unwrap(), 1);
     assert!(scene.receiver.delivered().is_empty());
     let pool = scene.space.database().await.unwrap();
-    let (error,): (String,) = sqlx::query_as("SELECT error FROM delivery_attempts").fetch_one(&pool).await.unwrap();
+    let (error,): (String,) =
+        sqlx::query_as("SELECT error FROM delivery_attempts").fetch_one(&pool).await.unwrap();
     assert!(error.contains("not allowed"), "{error}");
     pool.close().await;
     scene.space.remove().await.unwrap();

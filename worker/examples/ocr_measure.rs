@@ -42,7 +42,8 @@ struct Arguments {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let files = ModelFiles::load(&Manifest::built_in()?, &default_cache_folder(), &[StageName::Ocr])?;
-    let mut bench = Bench { engine: files.engine()?, ocr: Ocr::default(), times: Vec::new(), turn: arguments.turn };
+    let mut bench =
+        Bench { engine: files.engine()?, ocr: Ocr::default(), times: Vec::new(), turn: arguments.turn };
     let mut sound = true;
     if let Some(folder) = &arguments.mrz {
         sound &= measure_zones(folder, arguments.show, &mut bench)?;
@@ -152,8 +153,10 @@ fn measure_zones(folder: &Path, show: bool, bench: &mut Bench) -> anyhow::Result
     let mut figures = ZoneFigures::default();
     let mut by_folder: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for path in pictures_with(folder, "txt")? {
-        let truth: Vec<String> =
-            std::fs::read_to_string(path.with_extension("txt"))?.split_whitespace().map(str::to_owned).collect();
+        let truth: Vec<String> = std::fs::read_to_string(path.with_extension("txt"))?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
         let read = bench.read(&path)?.mrz;
         let exact = read.as_ref().is_some_and(|mrz| mrz.lines == truth);
         figures.add(&truth, read.as_ref());
@@ -209,7 +212,11 @@ impl ZoneFigures {
         let percent = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
         println!("machine-readable zones: {} pictures", self.pictures);
         println!("  all lines exact        {} = {:.1} %", self.exact, percent(self.exact, self.pictures));
-        println!("  exact as recognised    {} = {:.1} %", self.raw_exact, percent(self.raw_exact, self.pictures));
+        println!(
+            "  exact as recognised    {} = {:.1} %",
+            self.raw_exact,
+            percent(self.raw_exact, self.pictures)
+        );
         println!("  character error        {:.3} %", percent(self.wrong_characters, self.characters));
         println!("  as recognised          {:.3} %", percent(self.wrong_raw_characters, self.characters));
         println!("  none found             {}", self.none);
@@ -313,7 +320,9 @@ fn pictures_with(folder: &Path, truth: &str) -> anyhow::Result<Vec<PathBuf>> {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(pictures_with(&path, truth)?);
-        } else if path.extension().is_some_and(|e| e == "jpg" || e == "png") && path.with_extension(truth).exists() {
+        } else if path.extension().is_some_and(|e| e == "jpg" || e == "png")
+            && path.with_extension(truth).exists()
+        {
             found.push(path);
         }
     }

@@ -40,8 +40,7 @@ fn development_picture(name: &str) -> Option<RgbImage> {
 fn read(picture: &RgbImage, engine: &mut Engine) -> OcrResult {
     let mut encoded = Vec::new();
     picture.write_to(&mut Cursor::new(&mut encoded), image::ImageFormat::Png).unwrap();
-    let images =
-        Images { document_front: Some(Arc::new(SourceImage::new(encoded))), ..Images::default() };
+    let images = Images { document_front: Some(Arc::new(SourceImage::new(encoded))), ..Images::default() };
     let input = StageInput { images, country: None, document_type: None };
     Ocr::new(|| jiff::civil::date(2025, 11, 22)).read(&input, engine).unwrap()
 }
@@ -49,7 +48,8 @@ fn read(picture: &RgbImage, engine: &mut Engine) -> OcrResult {
 #[test]
 fn a_picture_without_a_document_gives_no_fields() {
     let Some(mut engine) = engine() else { return };
-    let stripes = RgbImage::from_fn(1280, 800, |x, y| Rgb([(x / 7 % 2 * 200) as u8, (y / 5 % 2 * 180) as u8, 90]));
+    let stripes =
+        RgbImage::from_fn(1280, 800, |x, y| Rgb([(x / 7 % 2 * 200) as u8, (y / 5 % 2 * 180) as u8, 90]));
     let mut pictures = vec![RgbImage::from_pixel(1280, 800, Rgb([240; 3])), stripes];
     pictures.extend(picture(default_cache_folder().join("photographs/obama.jpg")));
     for picture in pictures {
@@ -60,7 +60,9 @@ fn a_picture_without_a_document_gives_no_fields() {
 
 #[test]
 fn a_passport_is_read_in_all_four_orientations() {
-    let (Some(mut engine), Some(upright)) = (engine(), development_picture("forged/aze01.jpg")) else { return };
+    let (Some(mut engine), Some(upright)) = (engine(), development_picture("forged/aze01.jpg")) else {
+        return;
+    };
     let turned = [
         (0, upright.clone()),
         (270, image::imageops::rotate90(&upright)),
@@ -83,7 +85,9 @@ fn a_passport_is_read_in_all_four_orientations() {
 
 #[test]
 fn a_zone_is_read_and_every_correction_is_told() {
-    let (Some(mut engine), Some(passport)) = (engine(), development_picture("mrz/BEL/00.jpg")) else { return };
+    let (Some(mut engine), Some(passport)) = (engine(), development_picture("mrz/BEL/00.jpg")) else {
+        return;
+    };
     let zone = read(&passport, &mut engine).mrz.unwrap();
     assert_eq!(zone.lines[0], "P<BELBISONETTE<<ELENA<<<<<<<<<<<<<<<<<<<<<<<");
     assert_eq!(zone.lines[1], "RDDFJ0N3G9BEL9808221F2301284<<<<<<<<<<<<<<06");

@@ -141,6 +141,7 @@ mod tests {
     #[test]
     fn a_closed_data_folder_is_opened_for_passing_through_only() {
         let data = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let other = Owner { uid: 64_000, gid: 64_000, dropped: true };
         assert_eq!(folder(data.path(), other).unwrap(), data.path().join("postgres"));
         assert_eq!(std::fs::metadata(data.path()).unwrap().mode() & 0o777, 0o711);

@@ -2,7 +2,9 @@
 
 use crate::ids::VerificationId;
 use crate::partial::{Agreement, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, Timing};
-use crate::words::{Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status};
+use crate::words::{
+    Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

@@ -60,7 +60,8 @@ impl SealingKey {
     }
 
     pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let (VERSION, rest) = sealed.split_first().ok_or(CryptoError::Unreadable).map(|(v, r)| (*v, r))? else {
+        let (VERSION, rest) = sealed.split_first().ok_or(CryptoError::Unreadable).map(|(v, r)| (*v, r))?
+        else {
             return Err(CryptoError::Unreadable);
         };
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(CryptoError::Unreadable)?;
@@ -97,8 +98,9 @@ impl MasterKeys {
         for entry in entries {
             let (id, encoded) =
                 entry.split_once(':').ok_or(CryptoError::MalformedMasterKey("expected `id:base64`"))?;
-            let bytes =
-                STANDARD.decode(encoded).map_err(|_| CryptoError::MalformedMasterKey("not base64 after the id"))?;
+            let bytes = STANDARD
+                .decode(encoded)
+                .map_err(|_| CryptoError::MalformedMasterKey("not base64 after the id"))?;
             if bytes.len() != KEY_BYTES {
                 return Err(CryptoError::MalformedMasterKey("expected 32 bytes after the id"));
             }
@@ -120,7 +122,10 @@ impl MasterKeys {
     }
 
     pub fn current(&self) -> Result<(&str, &SealingKey), CryptoError> {
-        self.0.first().map(|(id, key)| (id.as_str(), key)).ok_or(CryptoError::MalformedMasterKey("none is set"))
+        self.0
+            .first()
+            .map(|(id, key)| (id.as_str(), key))
+            .ok_or(CryptoError::MalformedMasterKey("none is set"))
     }
 
     pub fn by_id(&self, id: &str) -> Result<&SealingKey, CryptoError> {

@@ -42,7 +42,8 @@ impl Blobs {
         }
         if let Some(rest) = settings.url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&settings.s3_region);
+            let mut builder =
+                AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&settings.s3_region);
             if let Some(endpoint) = &settings.s3_endpoint {
                 builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
             }
@@ -55,7 +56,10 @@ impl Blobs {
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
             return Ok(Self { store: Arc::new(builder.build()?), prefix });
         }
-        Err(BlobError::Configuration(format!("`{}` is neither file:///folder nor s3://bucket/prefix", settings.url)))
+        Err(BlobError::Configuration(format!(
+            "`{}` is neither file:///folder nor s3://bucket/prefix",
+            settings.url
+        )))
     }
 
     fn path(&self, name: &str) -> Path {

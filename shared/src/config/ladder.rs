@@ -82,7 +82,10 @@ impl Config {
             return invalid("telemetry.trace_ratio", "must lie between 0 and 1");
         }
         if server.concurrent_uploads == 0 || webhooks.concurrency == 0 || self.relay.batch_rows < 1 {
-            return invalid("server.concurrent_uploads, webhooks.concurrency, relay.batch_rows", "must be at least 1");
+            return invalid(
+                "server.concurrent_uploads, webhooks.concurrency, relay.batch_rows",
+                "must be at least 1",
+            );
         }
         Ok(())
     }

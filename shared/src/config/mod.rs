@@ -20,7 +20,13 @@ pub enum ConfigError {
     #[error("{variable}: {message}")]
     Environment { variable: String, message: String },
     #[error("{smaller} ({smaller_ms} ms) must be less than {larger} ({larger_ms} ms): {why}")]
-    TimeLadder { smaller: &'static str, smaller_ms: u64, larger: &'static str, larger_ms: u64, why: &'static str },
+    TimeLadder {
+        smaller: &'static str,
+        smaller_ms: u64,
+        larger: &'static str,
+        larger_ms: u64,
+        why: &'static str,
+    },
     #[error("{key}: {message}")]
     Invalid { key: &'static str, message: String },
 }
@@ -67,7 +73,8 @@ fn set(table: &mut toml::Table, variable: &str, key: &str, value: &str) -> Resul
         message: message.to_owned(),
     };
     let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
-    let Some((last, sections)) = path.split_last().filter(|_| path.iter().all(|part| !part.is_empty())) else {
+    let Some((last, sections)) = path.split_last().filter(|_| path.iter().all(|part| !part.is_empty()))
+    else {
         return Err(error("expected TXID__SECTION__KEY"));
     };
     let mut here = table;
@@ -86,9 +93,12 @@ fn set(table: &mut toml::Table, variable: &str, key: &str, value: &str) -> Resul
 fn scalar(value: &str) -> toml::Value {
     let literal = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
     match literal.and_then(|mut table| table.remove("value")) {
-        Some(typed @ (toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Array(_))) => {
-            typed
-        }
+        Some(
+            typed @ (toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Array(_)),
+        ) => typed,
         _ => toml::Value::String(value.to_owned()),
     }
 }
@@ -131,7 +141,11 @@ mod tests {
     fn the_environment_overrides_the_file() {
         let config = load(
             "[worker]\nthreads = 1\n",
-            &[("TXID__WORKER__THREADS", "3"), ("TXID__DATABASE__URL", "postgres://elsewhere/db"), ("PATH", "/bin")],
+            &[
+                ("TXID__WORKER__THREADS", "3"),
+                ("TXID__DATABASE__URL", "postgres://elsewhere/db"),
+                ("PATH", "/bin"),
+            ],
         )
         .unwrap();
         assert_eq!(config.worker.threads, Some(3));

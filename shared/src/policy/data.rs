@@ -104,7 +104,8 @@ fn compare(field: &str, read: &str, expected: &str) -> Agreement {
 
 fn inconsistent(severity: Severity, message: &str) -> Reason {
     let user_message = "The details on your document do not agree with each other or with what you told us.";
-    let mut found = reason(ReasonCode::DataInconsistency, severity, Check::DataValidation, message, user_message);
+    let mut found =
+        reason(ReasonCode::DataInconsistency, severity, Check::DataValidation, message, user_message);
     found.retryable = false;
     found
 }

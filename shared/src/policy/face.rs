@@ -15,7 +15,9 @@ pub(super) fn face_match(
 ) -> FaceMatchCheck {
     let threshold = thresholds.face_match.unwrap_or(rules.similarity);
     let (status, similarity, confidence, reasons) = match &face.outcome {
-        FaceMatchOutcome::Compared { similarity, confidence, .. } if *confidence < rules.minimum_confidence => {
+        FaceMatchOutcome::Compared { similarity, confidence, .. }
+            if *confidence < rules.minimum_confidence =>
+        {
             let mut poor = reason(
                 ReasonCode::ImageQualityTooLow,
                 Severity::Warning,
@@ -43,7 +45,9 @@ pub(super) fn face_match(
         FaceMatchOutcome::Compared { similarity, confidence, .. } => {
             (CheckStatus::Passed, Some(*similarity), Some(*confidence), Vec::new())
         }
-        FaceMatchOutcome::NoFace { image } => (CheckStatus::Failed, None, None, vec![no_face(Check::FaceMatch, *image)]),
+        FaceMatchOutcome::NoFace { image } => {
+            (CheckStatus::Failed, None, None, vec![no_face(Check::FaceMatch, *image)])
+        }
         FaceMatchOutcome::SeveralFaces { image, count } => {
             (CheckStatus::Failed, None, None, vec![several_faces(Check::FaceMatch, *image, *count)])
         }
@@ -92,16 +96,17 @@ pub(super) fn liveness(
                 (CheckStatus::Passed, Some(1.0 - spoof_probability), Vec::new())
             }
         }
-        LivenessOutcome::Inconclusive { why } => (CheckStatus::Inconclusive, None, vec![unclear(why, &live.issues)]),
-        LivenessOutcome::NoFace => (CheckStatus::Failed, None, vec![no_face(Check::Liveness, ImageRole::Selfie)]),
+        LivenessOutcome::Inconclusive { why } => {
+            (CheckStatus::Inconclusive, None, vec![unclear(why, &live.issues)])
+        }
+        LivenessOutcome::NoFace => {
+            (CheckStatus::Failed, None, vec![no_face(Check::Liveness, ImageRole::Selfie)])
+        }
         LivenessOutcome::SeveralFaces { count } => {
             (CheckStatus::Failed, None, vec![several_faces(Check::Liveness, ImageRole::Selfie, *count)])
         }
     };
-    LivenessCheck {
-        outcome: CheckOutcome { check: Check::Liveness, status, confidence, reasons },
-        signals,
-    }
+    LivenessCheck { outcome: CheckOutcome { check: Check::Liveness, status, confidence, reasons }, signals }
 }
 
 fn unclear(why: &str, issues: &[QualityIssue]) -> Reason {

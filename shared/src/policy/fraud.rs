@@ -90,9 +90,9 @@ fn mrz_visual_conflict(ocr: &OcrResult) -> Option<FraudSignal> {
         return None;
     }
     let conflicts: Vec<_> = ocr.comparisons.iter().filter(|c| c.outcome == Agreement::Conflict).collect();
-    let decisive = conflicts.iter().any(|c| {
-        matches!(c.field.as_str(), "date_of_birth" | "expiry_date" | "document_number" | "gender")
-    });
+    let decisive = conflicts
+        .iter()
+        .any(|c| matches!(c.field.as_str(), "date_of_birth" | "expiry_date" | "document_number" | "gender"));
     let score: f32 = match (conflicts.len(), decisive, mrz.valid) {
         (0, ..) => 0.0,
         // Names are transliterated freely and read less surely: one alone is a hint.

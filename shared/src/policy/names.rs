@@ -5,12 +5,17 @@ use crate::partial::Agreement;
 /// Names agree when the same words stand in any order; partially when one is contained in the other.
 pub(super) fn compare_names(read: &str, expected: &str) -> Agreement {
     let (mut read, mut expected) = (words(read), words(expected));
-    read.sort_unstable();
-    expected.sort_unstable();
-    if read == expected || read.concat() == expected.concat() {
+    // Written together or apart: El-Amrani is Elamrani.
+    if read.concat() == expected.concat() {
         return Agreement::Match;
     }
-    let (shorter, longer) = if read.len() <= expected.len() { (&read, &expected) } else { (&expected, &read) };
+    read.sort_unstable();
+    expected.sort_unstable();
+    if read == expected {
+        return Agreement::Match;
+    }
+    let (shorter, longer) =
+        if read.len() <= expected.len() { (&read, &expected) } else { (&expected, &read) };
     if !shorter.is_empty() && shorter.iter().all(|word| longer.contains(word)) {
         Agreement::Partial
     } else {

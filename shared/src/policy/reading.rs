@@ -11,7 +11,9 @@ pub(super) fn check(ocr: &OcrResult, rules: &OcrRules, today: Date, findings: &m
     let missing_fields: Vec<String> = rules
         .required_fields
         .iter()
-        .filter(|name| ocr.fields.get(*name).is_none_or(|field| field.confidence < rules.minimum_field_confidence))
+        .filter(|name| {
+            ocr.fields.get(*name).is_none_or(|field| field.confidence < rules.minimum_field_confidence)
+        })
         .cloned()
         .collect();
     let mut reasons = Vec::new();
@@ -45,7 +47,10 @@ pub(super) fn check(ocr: &OcrResult, rules: &OcrRules, today: Date, findings: &m
             ReasonCode::DocumentExpired,
             Severity::Critical,
             Check::Ocr,
-            &format!("the document expired {} days ago", expiry.until(today).map_or(0, |span| span.get_days())),
+            &format!(
+                "the document expired {} days ago",
+                expiry.until(today).map_or(0, |span| span.get_days())
+            ),
             "Your document has expired. Please use a valid one.",
         );
         expired.retryable = false;
@@ -73,10 +78,7 @@ pub(super) fn check(ocr: &OcrResult, rules: &OcrRules, today: Date, findings: &m
     }
 
     let confidence = mean(ocr.fields.values().map(|field| field.confidence));
-    OcrCheck {
-        outcome: CheckOutcome { check: Check::Ocr, status, confidence, reasons },
-        missing_fields,
-    }
+    OcrCheck { outcome: CheckOutcome { check: Check::Ocr, status, confidence, reasons }, missing_fields }
 }
 
 fn quality_reasons(ocr: &OcrResult) -> impl Iterator<Item = crate::api::Reason> {

@@ -2,8 +2,8 @@
 
 use super::{Policy, Rules, Thresholds, age, data, face, fraud, reading};
 use crate::api::{
-    AgeVerificationCheck, CheckOutcome, Checks, DataValidationCheck, FaceMatchCheck, FraudCheck, FraudSignals,
-    LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict,
+    AgeVerificationCheck, CheckOutcome, Checks, DataValidationCheck, FaceMatchCheck, FraudCheck,
+    FraudSignals, LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict,
 };
 use crate::partial::{OcrResult, Partial, StageResult, Unable};
 use crate::words::{Check, CheckStatus, ReasonCode, RiskLevel, Severity, Stage, Status};
@@ -81,8 +81,7 @@ fn answer(
             checks.data_validation = Some(data::check(ocr, expected, *today, findings));
         }
         (Check::AgeVerification, Some(StageResult::Ocr(ocr))) => {
-            checks.age_verification =
-                Some(age::check(ocr, &rules.age_verification, thresholds, *today));
+            checks.age_verification = Some(age::check(ocr, &rules.age_verification, thresholds, *today));
         }
         (Check::FaceMatch, Some(StageResult::FaceMatch(face))) => {
             checks.face_match = Some(face::face_match(face, &rules.face_match, thresholds, findings));
@@ -121,14 +120,20 @@ fn unable_to_check(
         reasons: vec![reason(ReasonCode::CheckError, Severity::Critical, check, &message, sorry)],
     };
     match check {
-        Check::Ocr => checks.ocr = Some(OcrCheck { outcome, missing_fields: rules.ocr.required_fields.clone() }),
+        Check::Ocr => {
+            checks.ocr = Some(OcrCheck { outcome, missing_fields: rules.ocr.required_fields.clone() })
+        }
         Check::FaceMatch => {
             let threshold = question.thresholds.face_match.unwrap_or(rules.face_match.similarity);
             checks.face_match = Some(FaceMatchCheck { outcome, similarity: None, threshold });
         }
         Check::Liveness => {
-            let signals =
-                LivenessSignals { is_live: None, spoof_type: None, quality_score: 0.0, spoof_probability: None };
+            let signals = LivenessSignals {
+                is_live: None,
+                spoof_type: None,
+                quality_score: 0.0,
+                spoof_probability: None,
+            };
             checks.liveness = Some(LivenessCheck { outcome, signals });
         }
         Check::Fraud => {
@@ -147,7 +152,8 @@ fn unable_to_check(
         Check::AgeVerification => {
             let minimum_age_years =
                 question.thresholds.minimum_age.unwrap_or(rules.age_verification.minimum_age_years);
-            checks.age_verification = Some(AgeVerificationCheck { outcome, age_years: None, minimum_age_years });
+            checks.age_verification =
+                Some(AgeVerificationCheck { outcome, age_years: None, minimum_age_years });
         }
     }
 }
@@ -201,7 +207,6 @@ impl<'a> Findings<'a> {
     fn new(rules: &'a Rules) -> Self {
         Self { rules, factors: Vec::new(), document_fraud: 0 }
     }
-
 
     /// One factor per code; a second finding of the same kind can only raise it.
     fn add(&mut self, code: &str, weight: u32) -> u32 {

@@ -65,7 +65,10 @@ fn decided_with(
     let mut partials = BTreeMap::from([
         (Stage::Ocr, partial(StageResult::Ocr(good_ocr()))),
         (Stage::FaceMatch, partial(face(same))),
-        (Stage::Liveness, partial(live(LivenessOutcome::Judged { spoof_probability: 0.02, spoof_type: None }))),
+        (
+            Stage::Liveness,
+            partial(live(LivenessOutcome::Judged { spoof_probability: 0.02, spoof_type: None })),
+        ),
         (Stage::Fraud, partial(StageResult::Fraud(FraudResult::default()))),
     ]);
     change(&mut partials);
@@ -125,7 +128,10 @@ fn a_missing_face_and_several_faces_are_never_a_match() {
 #[test]
 fn what_cannot_be_judged_goes_to_a_person() {
     let decision = decided(|partials| {
-        partials.insert(Stage::Liveness, partial(live(LivenessOutcome::Inconclusive { why: "small".to_owned() })));
+        partials.insert(
+            Stage::Liveness,
+            partial(live(LivenessOutcome::Inconclusive { why: "small".to_owned() })),
+        );
     });
     assert_eq!(decision.status, Status::ManualReview);
     let liveness = decision.verdict.checks.liveness.unwrap();
@@ -148,7 +154,8 @@ fn a_stage_that_could_not_run_is_an_error_unless_another_failed() {
     assert_eq!(codes(&decision), [ReasonCode::CheckError]);
     let decision = decided(|partials| {
         partials.insert(Stage::Ocr, unable(Stage::Ocr));
-        partials.insert(Stage::FaceMatch, partial(face(FaceMatchOutcome::NoFace { image: ImageRole::Selfie })));
+        partials
+            .insert(Stage::FaceMatch, partial(face(FaceMatchOutcome::NoFace { image: ImageRole::Selfie })));
     });
     assert_eq!(decision.status, Status::Failed);
     assert_eq!(decided(|partials| partials.clear()).status, Status::Error);
@@ -253,7 +260,8 @@ fn the_risk_score_never_leaves_its_scale() {
     let decision = decided(|partials| {
         let kinds = [FraudKind::LocalEdit, FraudKind::ScreenMoire, FraudKind::GreyCopy];
         let signals = kinds.into_iter().map(|kind| signal(kind, 1.0)).collect();
-        partials.insert(Stage::Fraud, partial(StageResult::Fraud(FraudResult { signals, issues: Vec::new() })));
+        partials
+            .insert(Stage::Fraud, partial(StageResult::Fraud(FraudResult { signals, issues: Vec::new() })));
         let other = FaceMatchOutcome::Compared { similarity: 0.0, cosine: -0.1, confidence: 0.9 };
         partials.insert(Stage::FaceMatch, partial(face(other)));
     });

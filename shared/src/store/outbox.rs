@@ -57,13 +57,12 @@ impl Store {
 
     /// Confirmed by the broker: done. Fenced on the lease; a row claimed by another stays.
     pub async fn remove_published(&self, ids: &[i64], token: Uuid) -> Result<u64, StoreError> {
-        let removed = sqlx::query(
-            "/* remove_published */ DELETE FROM outbox WHERE id = ANY($1) AND lease_token = $2",
-        )
-        .bind(ids)
-        .bind(token)
-        .execute(&self.pool)
-        .await?;
+        let removed =
+            sqlx::query("/* remove_published */ DELETE FROM outbox WHERE id = ANY($1) AND lease_token = $2")
+                .bind(ids)
+                .bind(token)
+                .execute(&self.pool)
+                .await?;
         Ok(removed.rows_affected())
     }
 

@@ -139,7 +139,11 @@ impl Store {
     }
 
     /// Scoped to the account: another account's id does not exist.
-    pub async fn verification(&self, account: AccountId, id: VerificationId) -> Result<Option<Row>, StoreError> {
+    pub async fn verification(
+        &self,
+        account: AccountId,
+        id: VerificationId,
+    ) -> Result<Option<Row>, StoreError> {
         let query = sqlx::query(
             "/* verification */ SELECT id, account_id, status, lane, country, document_type, checks, stages,
                metadata, images, wrapped_key, sealed_request, traceparent, created_at,
@@ -215,7 +219,14 @@ impl Store {
 fn columns(row: &sqlx::postgres::PgRow) -> Result<CaseColumns, StoreError> {
     use sqlx::Row as _;
     Ok((
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?),
+        (
+            row.try_get(0)?,
+            row.try_get(1)?,
+            row.try_get(2)?,
+            row.try_get(3)?,
+            row.try_get(4)?,
+            row.try_get(5)?,
+        ),
         (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?, row.try_get(9)?),
         (row.try_get(10)?, row.try_get(11)?, row.try_get(12)?, row.try_get(13)?),
     ))

@@ -54,7 +54,8 @@ impl Metrics {
 
     fn new() -> Self {
         let meter = opentelemetry::global::meter("txid");
-        let counter = |name, unit, text| meter.u64_counter(name).with_unit(unit).with_description(text).build();
+        let counter =
+            |name, unit, text| meter.u64_counter(name).with_unit(unit).with_description(text).build();
         let seconds = |name, text| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(text);
             histogram.with_boundaries(SECONDS.to_vec()).build()

@@ -54,7 +54,8 @@ pub fn init(service: &'static str, settings: &Telemetry) -> Result<Guard, Teleme
         .with_resource(resource)
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.trace_ratio))));
     if !endpoint.is_empty() {
-        let spans = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces")).build()?;
+        let spans =
+            SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces")).build()?;
         traces = traces.with_batch_exporter(spans);
         let metrics =
             MetricExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/metrics")).build()?;

@@ -74,10 +74,16 @@ async fn main() -> anyhow::Result<()> {
     println!("{:<34}{:>12.0}", "orchestration, verifications/s", orchestration.per_s);
     println!("{:<34}{:>12.0}", "worker RSS after a fifth, MB", fleet.worker_rss_early_mb);
     println!("{:<34}{:>12.0}", "worker RSS at the end, MB", fleet.worker_rss_mb);
-    println!("\n{:<14}{:>10}{:>10}{:>10}{:>10}   CPU-ms per verification", "stage", "decode", "models", "rest", "total");
+    println!(
+        "\n{:<14}{:>10}{:>10}{:>10}{:>10}   CPU-ms per verification",
+        "stage", "decode", "models", "rest", "total"
+    );
     for (stage, cost) in &floor.stages {
         let rest = cost.total_ms - cost.decode_ms - cost.models_ms;
-        println!("{stage:<14}{:>10.1}{:>10.1}{rest:>10.1}{:>10.1}", cost.decode_ms, cost.models_ms, cost.total_ms);
+        println!(
+            "{stage:<14}{:>10.1}{:>10.1}{rest:>10.1}{:>10.1}",
+            cost.decode_ms, cost.models_ms, cost.total_ms
+        );
     }
 
     let result = json!({

@@ -65,7 +65,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let client = Client::new(standalone.address, &standalone.api_key)?;
     let receiver = Receiver::start().await?;
     let endpoint = client.post("/v1/developers/webhooks", &json!({ "url": receiver.url })).await?;
-    let secret = endpoint.body["secret"].as_str().with_context(|| format!("no webhook secret: {endpoint:?}"))?;
+    let secret =
+        endpoint.body["secret"].as_str().with_context(|| format!("no webhook secret: {endpoint:?}"))?;
 
     let mut table = Vec::new();
     for case in &cases {
@@ -73,10 +74,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     print_table(&table);
     println!("\nImages and verdicts: {}", arguments.out.display());
-    println!("Figures on generated images say nothing about real ones; see MODELS.md for what was measured on real ones.");
+    println!(
+        "Figures on generated images say nothing about real ones; see MODELS.md for what was measured on real ones."
+    );
 
     if arguments.stay {
-        println!("API http://{0}  docs http://{0}/docs  key {1}", standalone.address, standalone.api_key.reveal());
+        println!(
+            "API http://{0}  docs http://{0}/docs  key {1}",
+            standalone.address,
+            standalone.api_key.reveal()
+        );
         stop_signal().await?;
     }
     standalone.stop().await?;
@@ -101,7 +108,10 @@ fn write_images(folder: &std::path::Path, case: &DemoSubmission) -> anyhow::Resu
             std::fs::write(folder.join(format!("{name}.{role}.jpg")), bytes)?;
         }
     }
-    std::fs::write(folder.join(format!("{name}.truth.json")), serde_json::to_vec_pretty(&case.submission.truth)?)?;
+    std::fs::write(
+        folder.join(format!("{name}.truth.json")),
+        serde_json::to_vec_pretty(&case.submission.truth)?,
+    )?;
     Ok(())
 }
 
@@ -128,7 +138,10 @@ async fn run(
     let seconds = started.elapsed().as_secs_f64();
     anyhow::ensure!(answer.status == 200, "{}: {answer:?}", case.name);
     let verdict = answer.body;
-    std::fs::write(out.join(format!("{}.verdict.json", file_name(case))), serde_json::to_vec_pretty(&verdict)?)?;
+    std::fs::write(
+        out.join(format!("{}.verdict.json", file_name(case))),
+        serde_json::to_vec_pretty(&verdict)?,
+    )?;
 
     let codes: Vec<&str> = array(&verdict["reasons"]).filter_map(|reason| reason["code"].as_str()).collect();
     let status = verdict["status"].as_str().unwrap_or_default().to_owned();
@@ -156,8 +169,9 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
 
 fn stages(verdict: &Value) -> String {
     let timings = verdict["timings"].as_object().into_iter().flatten();
-    let shown: Vec<String> =
-        timings.map(|(stage, timing)| format!("{stage} {:.0}", timing["total_ms"].as_f64().unwrap_or(0.0))).collect();
+    let shown: Vec<String> = timings
+        .map(|(stage, timing)| format!("{stage} {:.0}", timing["total_ms"].as_f64().unwrap_or(0.0)))
+        .collect();
     shown.join(", ")
 }
 

@@ -63,7 +63,8 @@ impl Client {
 
     /// The same with a body that is JSON already.
     pub async fn submit_text(&self, body: &str) -> anyhow::Result<()> {
-        let request = self.http.post(format!("{}/v1/identity/verify", self.base)).bearer_auth(self.key.reveal());
+        let request =
+            self.http.post(format!("{}/v1/identity/verify", self.base)).bearer_auth(self.key.reveal());
         let request = request.header("content-type", "application/json").body(body.to_owned());
         let answer = answer(request.send().await?).await?;
         anyhow::ensure!(answer.status == 201, "expected 201: {answer:?}");

@@ -36,7 +36,7 @@ impl Role {
     /// What its log says when it is ready.
     const fn ready_line(self) -> &'static str {
         match self {
-            Self::Scheduler => "the scheduler listens",
+            Self::Scheduler => "API listens",
             Self::StubWorker | Self::Worker => "worker takes jobs",
             Self::Webhooks => "health and metrics",
         }
@@ -89,9 +89,18 @@ impl Node {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                anyhow::bail!("{:?} ended with {status} before it was ready:\n{}", self.role, self.log_text());
+                anyhow::bail!(
+                    "{:?} ended with {status} before it was ready:\n{}",
+                    self.role,
+                    self.log_text()
+                );
             }
-            anyhow::ensure!(started.elapsed() < READY_WITHIN, "{:?} is not ready:\n{}", self.role, self.log_text());
+            anyhow::ensure!(
+                started.elapsed() < READY_WITHIN,
+                "{:?} is not ready:\n{}",
+                self.role,
+                self.log_text()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -106,9 +115,9 @@ impl Node {
 
     /// Where the scheduler listens, as its log says.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.log_text().lines().find(|line| line.contains("the scheduler listens")).and_then(|line| {
+        self.log_text().lines().find(|line| line.contains("API listens")).and_then(|line| {
             let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-            entry.get("server.address")?.as_str()?.parse().ok()
+            entry.get("address")?.as_str()?.parse().ok()
         })
     }
 
@@ -138,7 +147,12 @@ impl Node {
     pub fn wait_for_death(mut self) -> anyhow::Result<()> {
         let started = Instant::now();
         while self.child.try_wait()?.is_none() {
-            anyhow::ensure!(started.elapsed() < READY_WITHIN, "{:?} lives on:\n{}", self.role, self.log_text());
+            anyhow::ensure!(
+                started.elapsed() < READY_WITHIN,
+                "{:?} lives on:\n{}",
+                self.role,
+                self.log_text()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())

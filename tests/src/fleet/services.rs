@@ -35,7 +35,10 @@ impl Space {
         let folder = tempfile::Builder::new().prefix("txid-test-").tempdir()?;
         let master = MasterKeys::generate_entry("k1")?;
         let settings = [
-            ("DATABASE__URL", service("TXID_TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")),
+            (
+                "DATABASE__URL",
+                service("TXID_TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
+            ),
             ("DATABASE__SCHEMA", unique.clone()),
             ("DATABASE__MAX_CONNECTIONS", "6".to_owned()),
             ("BROKER__URL", amqp_url.to_owned()),
@@ -193,7 +196,8 @@ impl PrivateBroker {
 
     fn script(verb: &str, folder: &std::path::Path) -> anyhow::Result<String> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/services/private_rabbitmq.sh");
-        let output = Command::new("bash").arg(script).arg(verb).arg(folder).stderr(Stdio::inherit()).output()?;
+        let output =
+            Command::new("bash").arg(script).arg(verb).arg(folder).stderr(Stdio::inherit()).output()?;
         anyhow::ensure!(output.status.success(), "private_rabbitmq.sh {verb} failed");
         Ok(String::from_utf8(output.stdout)?.lines().last().unwrap_or_default().trim().to_owned())
     }

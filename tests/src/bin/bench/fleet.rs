@@ -20,7 +20,11 @@ pub(crate) struct Measured {
 }
 
 /// Real models; the images of `samples` in turn.
-pub(crate) async fn real(samples: &[Sample], verifications: usize, threads: usize) -> anyhow::Result<Measured> {
+pub(crate) async fn real(
+    samples: &[Sample],
+    verifications: usize,
+    threads: usize,
+) -> anyhow::Result<Measured> {
     let bodies = samples.iter().map(|sample| {
         json!({
             "document_front": STANDARD.encode(&sample.front),
@@ -56,7 +60,10 @@ async fn measure(
     verifications: usize,
     open_at_once: usize,
 ) -> anyhow::Result<Measured> {
-    space.set("telemetry.filter", "warn,txid_worker::service=info,txid_worker::health=info,txid_scheduler=info");
+    space.set(
+        "telemetry.filter",
+        "warn,txid_worker::service=info,txid_worker::health=info,txid_scheduler=info",
+    );
     let receiver = Receiver::start().await?;
     let (key, _) = space.account(Some(&receiver.url)).await?;
     let scheduler = space.node(Role::Scheduler)?;

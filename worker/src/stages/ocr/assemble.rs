@@ -35,7 +35,8 @@ pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
     for (kind, (image, field, polygon)) in &printed {
         let confidence = field.confidence;
         let (value, raw) = (field.value.clone(), field.raw.clone());
-        let field = Field { value, raw, confidence, source: FieldSource::Visual, image: *image, polygon: *polygon };
+        let field =
+            Field { value, raw, confidence, source: FieldSource::Visual, image: *image, polygon: *polygon };
         result.fields.insert(kind.as_str().to_owned(), field);
     }
     if let Some((image, zone)) = zone {
@@ -100,7 +101,8 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, zone: &Zone, today: Date) 
             let is_name = matches!(field.part, Part::Name);
             // A name in print that holds all of the zone's, and more, is the fuller one.
             let fuller = printed.value.chars().count() >= field.value.chars().count();
-            keep_printed |= is_name && (outcome == Agreement::Match || outcome == Agreement::Partial && fuller);
+            keep_printed |=
+                is_name && (outcome == Agreement::Match || outcome == Agreement::Partial && fuller);
             result.comparisons.push(FieldComparison {
                 field: field.name.to_owned(),
                 mrz: field.value.clone(),

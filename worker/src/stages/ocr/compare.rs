@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn fewer_names_and_truncation_are_partial_and_others_conflict() {
         assert_eq!(names("ADNAN", "ADNAN AĞAMUSA OĞLU"), Agreement::Partial);
-        assert_eq!(names("PAPANDROPOULOUS JONATHON ALEXAND", "PAPANDROPOULOUS JONATHON ALEXANDER"), Agreement::Partial);
+        assert_eq!(
+            names("PAPANDROPOULOUS JONATHON ALEXAND", "PAPANDROPOULOUS JONATHON ALEXANDER"),
+            Agreement::Partial
+        );
         assert_eq!(names("BENALI", "BENALl"), Agreement::Partial);
         assert_eq!(names("ERIKSSON", "EL AMRANI"), Agreement::Conflict);
         assert_eq!(names("ANNA", "MARIA"), Agreement::Conflict);

@@ -22,9 +22,8 @@ pub fn detect(
 ) -> Result<Vec<TextBox>, super::OcrError> {
     let (width, height) = (picture.width(), picture.height());
     let ratio = (side_px as f32 / width.max(height) as f32).min(1.0);
-    let rounded = |side: u32| {
-        ((side as f32 * ratio / MULTIPLE as f32).round() as u32).max(1).saturating_mul(MULTIPLE)
-    };
+    let rounded =
+        |side: u32| ((side as f32 * ratio / MULTIPLE as f32).round() as u32).max(1).saturating_mul(MULTIPLE);
     let (map_width, map_height) = (rounded(width), rounded(height));
     let small = resize(picture, map_width, map_height)?;
     let input = planes(&small);

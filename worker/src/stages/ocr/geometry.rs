@@ -63,7 +63,10 @@ impl TextBox {
     /// Extent along a unit vector: least and greatest coordinate.
     pub fn extent(&self, axis: Point) -> (f32, f32) {
         let values = self.corners().map(|corner| dot(corner, axis));
-        (values.into_iter().fold(f32::INFINITY, f32::min), values.into_iter().fold(f32::NEG_INFINITY, f32::max))
+        (
+            values.into_iter().fold(f32::INFINITY, f32::min),
+            values.into_iter().fold(f32::NEG_INFINITY, f32::max),
+        )
     }
 }
 
@@ -162,13 +165,8 @@ mod tests {
 
     #[test]
     fn corners_go_clockwise_from_the_top_left_of_the_text() {
-        let upright = TextBox {
-            centre: [10.0, 5.0],
-            along: [1.0, 0.0],
-            length: 20.0,
-            thickness: 4.0,
-            score: 1.0,
-        };
+        let upright =
+            TextBox { centre: [10.0, 5.0], along: [1.0, 0.0], length: 20.0, thickness: 4.0, score: 1.0 };
         assert_eq!(upright.corners(), [[0.0, 3.0], [20.0, 3.0], [20.0, 7.0], [0.0, 7.0]]);
         // Read upside down, the text's top left is the picture's bottom right.
         assert_eq!(upright.read_along([-1.0, 0.0]).corners()[0], [20.0, 7.0]);

@@ -105,7 +105,9 @@ impl Stage for Ocr {
                 let timing = clock.timing(engine);
                 Outcome::Completed(Box::new(Completed { result: StageResult::Ocr(result), timing }))
             }
-            Err(OcrError::Image(error)) => Outcome::Refused { class: error.class(), message: error.to_string() },
+            Err(OcrError::Image(error)) => {
+                Outcome::Refused { class: error.class(), message: error.to_string() }
+            }
             Err(OcrError::Inference(error)) => {
                 Outcome::Retry { class: "inference_failed", message: error.to_string() }
             }

@@ -36,11 +36,8 @@ pub fn rotation_degrees(along: Point) -> u16 {
 
 /// The lines to try when the direction is in doubt: long enough to tell, best score first.
 pub fn telling_lines(boxes: &[TextBox], count: usize) -> Vec<TextBox> {
-    let mut telling: Vec<TextBox> = boxes
-        .iter()
-        .filter(|b| (3.0..16.0).contains(&(b.length / b.thickness.max(1.0))))
-        .copied()
-        .collect();
+    let mut telling: Vec<TextBox> =
+        boxes.iter().filter(|b| (3.0..16.0).contains(&(b.length / b.thickness.max(1.0)))).copied().collect();
     telling.sort_by(|a, b| (b.score * b.thickness).total_cmp(&(a.score * a.thickness)));
     telling.truncate(count);
     telling

@@ -27,7 +27,8 @@ pub fn issues(small: &RgbImage, width: u32, height: u32, side: &Side) -> Vec<Qua
     let (longer, shorter) = (width.max(height), width.min(height));
     if longer < LEAST_LONGER_PX || shorter < LEAST_SHORTER_PX {
         let share = (longer as f32 / LEAST_LONGER_PX as f32).min(shorter as f32 / LEAST_SHORTER_PX as f32);
-        let message = format!("{width}x{height} pixels; at least {LEAST_LONGER_PX}x{LEAST_SHORTER_PX} are needed");
+        let message =
+            format!("{width}x{height} pixels; at least {LEAST_LONGER_PX}x{LEAST_SHORTER_PX} are needed");
         tell("low_resolution", message, 1.0 - share + 0.3);
     }
     let grey = luminance(small);
@@ -43,7 +44,11 @@ pub fn issues(small: &RgbImage, width: u32, height: u32, side: &Side) -> Vec<Qua
     }
     let sharp = sharpness(&grey, MEASURED_SIDE_PX);
     if sharp < LEAST_SHARPNESS {
-        tell("blurred", "The picture is blurred; hold still and focus".to_owned(), 1.0 - sharp / LEAST_SHARPNESS);
+        tell(
+            "blurred",
+            "The picture is blurred; hold still and focus".to_owned(),
+            1.0 - sharp / LEAST_SHARPNESS,
+        );
     }
     if side.lines.is_empty() && side.zone.is_none() {
         tell("no_text", "No text was found".to_owned(), 1.0);

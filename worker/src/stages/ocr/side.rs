@@ -85,7 +85,9 @@ pub fn read_side(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> 
     }
     let zone = read_zone(&pieces, along, picture, charset, reader.engine)?;
     if zone.is_none() {
-        lines.extend(pieces.into_iter().map(|p| TextLine::new(p.reading.text, p.reading.confidence, p.place, along)));
+        lines.extend(
+            pieces.into_iter().map(|p| TextLine::new(p.reading.text, p.reading.confidence, p.place, along)),
+        );
     }
     lines.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
     Ok(Side { lines, zone, rotation_degrees: rotation_degrees(along) })

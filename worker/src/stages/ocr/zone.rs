@@ -61,7 +61,8 @@ pub fn read_zone(
         Ok(signals)
     };
     let first = best_zone(&read(ZONE_WIDTH, true)?);
-    if first.as_ref().is_some_and(|zone| zone.decoded.valid && zone.decoded.corrections.iter().all(harmless)) {
+    if first.as_ref().is_some_and(|zone| zone.decoded.valid && zone.decoded.corrections.iter().all(harmless))
+    {
         return Ok(first);
     }
     let second = best_zone(&read(Width::InRatio, false)?);
@@ -122,14 +123,15 @@ fn rows(pieces: &[Piece], along: Point) -> Vec<Row> {
     }
     // The zone's lines have the same ends; a run of fillers may have escaped the detector.
     let ends = |group: &[&Piece]| {
-        group.iter().map(|piece| piece.place.extent(along)).fold(
-            (f32::INFINITY, f32::NEG_INFINITY),
-            |(left, right), (l, r)| (left.min(l), right.max(r)),
-        )
+        group
+            .iter()
+            .map(|piece| piece.place.extent(along))
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(left, right), (l, r)| (left.min(l), right.max(r)))
     };
-    let widest = groups.iter().map(|group| ends(group)).fold((f32::INFINITY, f32::NEG_INFINITY), |all, one| {
-        (all.0.min(one.0), all.1.max(one.1))
-    });
+    let widest = groups
+        .iter()
+        .map(|group| ends(group))
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |all, one| (all.0.min(one.0), all.1.max(one.1)));
     groups
         .iter()
         .filter_map(|group| {

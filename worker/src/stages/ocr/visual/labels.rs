@@ -66,8 +66,7 @@ struct Phrase {
 
 static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
     // The file is part of the program and a test parses it: an error here cannot happen later.
-    let sections: BTreeMap<Kind, Section> =
-        toml::from_str(include_str!("labels.toml")).unwrap_or_default();
+    let sections: BTreeMap<Kind, Section> = toml::from_str(include_str!("labels.toml")).unwrap_or_default();
     sections
         .into_iter()
         .flat_map(|(kind, section)| section.labels.into_iter().map(move |label| (kind, plain(&label))))
@@ -107,16 +106,16 @@ fn born_at(line: &str) -> Option<Found> {
 fn whole(line: &str) -> Option<Found> {
     let parts: Vec<String> =
         [line].into_iter().chain(line.split(['/', '|', '·', ':'])).map(without_number).collect();
-    let (phrase, likeness) = parts
-        .iter()
-        .filter_map(|part| best_match(part))
-        .max_by(|a, b| (a.1, a.0.text.len()).partial_cmp(&(b.1, b.0.text.len())).unwrap_or(std::cmp::Ordering::Equal))?;
+    let (phrase, likeness) = parts.iter().filter_map(|part| best_match(part)).max_by(|a, b| {
+        (a.1, a.0.text.len()).partial_cmp(&(b.1, b.0.text.len())).unwrap_or(std::cmp::Ordering::Equal)
+    })?;
     // `Sexe / M`: a part that is a label does not make the line one if the rest is a value. Parts
     // in other languages are letters; they may be unknown, but a value with digits is none.
-    let others_are_words = parts
-        .iter()
-        .skip(1)
-        .all(|part| part.len() >= 3 && part.chars().filter(char::is_ascii_digit).count() <= 1 || part.is_empty() || best_match(part).is_some());
+    let others_are_words = parts.iter().skip(1).all(|part| {
+        part.len() >= 3 && part.chars().filter(char::is_ascii_digit).count() <= 1
+            || part.is_empty()
+            || best_match(part).is_some()
+    });
     let one_part = parts.len() <= 2;
     (one_part || others_are_words).then_some(Found { kind: phrase.kind, inline_value: None, likeness })
 }
@@ -139,7 +138,8 @@ fn at_the_beginning(line: &str) -> Option<Found> {
         return None;
     }
     let (start, _) = words.get(count)?;
-    let value = line.get(*start..)?.trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '.' | '-' | '/'));
+    let value =
+        line.get(*start..)?.trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '.' | '-' | '/'));
     // The same label in another language is no value.
     (!value.is_empty() && whole(value).is_none()).then(|| Found {
         kind: phrase.kind,
@@ -260,7 +260,17 @@ mod tests {
 
     #[test]
     fn values_are_no_labels() {
-        for line in ["ABDULLAYEV", "14.08.1994", "C19389564", "K/M", "AZƏRBAYCAN/AZERBAIJAN", "EL AMRANI", "M", "A", ""] {
+        for line in [
+            "ABDULLAYEV",
+            "14.08.1994",
+            "C19389564",
+            "K/M",
+            "AZƏRBAYCAN/AZERBAIJAN",
+            "EL AMRANI",
+            "M",
+            "A",
+            "",
+        ] {
             assert_eq!(find(line), None, "{line}");
         }
     }

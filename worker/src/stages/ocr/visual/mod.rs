@@ -192,7 +192,9 @@ mod tests {
     fn a_value_that_cannot_be_the_field_is_left_alone() {
         let lines = [line("Date of birth", 100.0, 100.0), line("CASABLANCA", 100.0, 140.0)];
         assert!(fields(&lines, TODAY).is_empty());
-        assert!(fields(&[line("CAFE DE LA GARE", 10.0, 10.0), line("MENU 12,50", 10.0, 60.0)], TODAY).is_empty());
+        assert!(
+            fields(&[line("CAFE DE LA GARE", 10.0, 10.0), line("MENU 12,50", 10.0, 60.0)], TODAY).is_empty()
+        );
     }
 
     #[test]

@@ -51,8 +51,11 @@ fn gender(text: &str) -> Option<char> {
     let last = text.split(['/', '-', '|']).map(str::trim).rfind(|part| !part.is_empty())?;
     let first_word = letters::plain(last);
     match first_word.split(' ').next()? {
-        "M" | "MALE" | "MASCULIN" | "MASCULINO" | "HOMME" | "H" | "ERKEK" | "KISI" | "MAN" | "MASHKULL" => Some('M'),
-        "F" | "FEMALE" | "FEMININ" | "FEMENINO" | "FEMININO" | "FEMME" | "KADIN" | "QADIN" | "WOMAN" | "FEMER" => Some('F'),
+        "M" | "MALE" | "MASCULIN" | "MASCULINO" | "HOMME" | "H" | "ERKEK" | "KISI" | "MAN" | "MASHKULL" => {
+            Some('M')
+        }
+        "F" | "FEMALE" | "FEMININ" | "FEMENINO" | "FEMININO" | "FEMME" | "KADIN" | "QADIN" | "WOMAN"
+        | "FEMER" => Some('F'),
         "X" => Some('X'),
         _ => None,
     }
@@ -64,7 +67,8 @@ fn number(text: &str, today: Date) -> Option<String> {
     let digits = value.chars().filter(char::is_ascii_digit).count();
     let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || c == '/');
     let printed_as_date = text.contains(['.', '-', '/']) && is_date(text, today);
-    (plain && digits >= 3 && (4..=20).contains(&value.len()) && !printed_as_date).then(|| value.to_uppercase())
+    (plain && digits >= 3 && (4..=20).contains(&value.len()) && !printed_as_date)
+        .then(|| value.to_uppercase())
 }
 
 /// One space between words, none before a comma.
