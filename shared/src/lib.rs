@@ -53,3 +53,9 @@ pub fn webhook_secret() -> Result<config::Secret, blobs::crypto::CryptoError> {
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
 }
+
+/// Tells rustls which cryptography to use; needed once before the first TLS client. Safe to repeat.
+pub fn use_ring_for_tls() {
+    // Fails where it was told before, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -39,8 +39,7 @@ pub struct Guard {
 
 /// Sets logs and traces up for the whole process. Call once, first thing.
 pub fn init(service: &'static str, settings: &Telemetry) -> Result<Guard, TelemetryError> {
-    // Two crypto providers could be linked; rustls wants to be told which one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::use_ring_for_tls();
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let resource = Resource::builder()
         .with_service_name(service)

@@ -27,6 +27,7 @@ pub struct Answer {
 
 impl Client {
     pub fn new(address: SocketAddr, key: &Secret) -> anyhow::Result<Self> {
+        txid_shared::use_ring_for_tls();
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { http, base: format!("http://{address}"), key: key.clone() })
     }

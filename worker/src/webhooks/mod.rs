@@ -41,6 +41,7 @@ pub enum WebhookError {
 
 impl Deliverer {
     pub fn new(store: Store, clock: Clock, settings: &config::Webhooks) -> Result<Self, WebhookError> {
+        txid_shared::use_ring_for_tls();
         let guard = Arc::new(Guard::allowing(&settings.allow_networks)?);
         Ok(Self {
             client: send::client(guard.clone(), ms(settings.request_timeout_ms))?,

@@ -8,8 +8,8 @@
 use crate::imaging::GrayImage;
 use std::sync::OnceLock;
 
-/// Side of a tile in pixels: four blocks, about the height of printed text.
-pub(super) const TILE: usize = 32;
+/// Side of a tile in pixels: two blocks. Windows of tiles follow a line of print closely.
+pub(super) const TILE: usize = 16;
 /// A block's top left corner modulo 8: index = 8·y + x.
 pub(super) const PHASES: usize = 64;
 

@@ -7,17 +7,19 @@ use crate::imaging::{GrayImage, GridOrigin};
 use txid_shared::partial::Polygon;
 
 /// Windows in tiles, across and down: a line of text, upright and turned.
-const WINDOWS: [(usize, usize); 2] = [(6, 2), (2, 6)];
-/// A window with fewer tiles of detail says nothing.
-const MIN_ACTIVE_TILES: usize = 4;
+const WINDOWS: [(usize, usize); 2] = [(12, 3), (3, 12)];
+/// A window with fewer tiles of detail (two thirds) says nothing.
+const MIN_ACTIVE_TILES: usize = 24;
+/// A grid of a piece's own makes at least this share more of its coefficients vanish.
+const MIN_EXCESS: f32 = 0.06;
 
 /// A grid that stands out over the whole picture by this much is the picture's own history (cropped
 /// and saved again), not a piece's.
 const OWN_HISTORY: f32 = 6.0;
 
-/// How far the best foreign grid of a window stands out, in standard deviations → score. There are
-/// some thousand windows; genuine pictures reach 7 in one of them. Measured: MODELS.md.
-const SCORES: [(f32, f32); 5] = [(7.0, 0.0), (8.0, 0.4), (8.6, 0.6), (9.5, 0.8), (13.0, 1.0)];
+/// How far the best foreign grid of a window lies above the second best, in standard deviations →
+/// score: a real grid is alone, chance has neighbours. Measured: MODELS.md.
+const SCORES: [(f32, f32); 5] = [(3.4, 0.0), (4.0, 0.4), (4.4, 0.7), (4.7, 0.82), (6.4, 1.0)];
 
 /// `grid`: where the file's own block grid lies in the upright picture.
 pub fn find(grey: &GrayImage, grid: GridOrigin) -> Finding {
@@ -95,7 +97,7 @@ fn strongest_foreign_grid(counts: &PhaseCounts, grid: GridOrigin) -> Option<Wind
     let best = *found.iter().max_by(|a, b| a.deviations.total_cmp(&b.deviations))?;
     // Neighbouring windows that see the same grid clearly show how far the piece reaches.
     let same = |window: &&Window| {
-        window.phase == best.phase && window.deviations >= 0.75 * best.deviations && window.touches(&best)
+        window.phase == best.phase && window.deviations >= 0.6 * best.deviations && window.touches(&best)
     };
     Some(found.iter().filter(same).fold(best, Window::joined))
 }
@@ -115,17 +117,23 @@ fn own_phases(counts: &PhaseCounts, grid: GridOrigin) -> Option<[bool; PHASES]> 
     Some(own)
 }
 
-/// The foreign phase that stands out most, and by how many standard deviations.
+/// The foreign phase that stands out most, and by how many standard deviations more than the next;
+/// 0 where it makes too little difference to be a grid.
 fn outstanding(share: &[f32; PHASES], active: usize, own: &[bool; PHASES]) -> (usize, f32) {
     let residual = residual(share);
     let deviation = deviation(&residual, share, active);
-    residual
-        .iter()
-        .zip(own)
-        .enumerate()
-        .filter(|(_, (_, own))| !**own)
-        .map(|(phase, (value, _))| (phase, value / deviation))
-        .fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })
+    let (mut phase, mut best, mut second) = (0, 0.0f32, 0.0f32);
+    for (index, (&value, own)) in residual.iter().zip(own).enumerate() {
+        if *own {
+            continue;
+        }
+        if value > best {
+            (phase, second, best) = (index, best, value);
+        } else {
+            second = second.max(value);
+        }
+    }
+    if best < MIN_EXCESS { (phase, 0.0) } else { (phase, (best - second) / deviation) }
 }
 
 /// What is left of each phase when what its row and its column have in common is taken away
