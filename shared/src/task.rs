@@ -29,7 +29,6 @@ impl Tasks {
         &self.stop
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the tracked spawn that the lint points to")]
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

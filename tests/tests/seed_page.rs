@@ -1,7 +1,5 @@
 //! The customer's own page holds: its JSON samples against real answers.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
-
 use serde_json::{Value, json};
 use txid_tests::fleet::{Client, Role, Space};
 

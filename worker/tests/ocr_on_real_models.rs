@@ -1,6 +1,8 @@
 //! The `ocr` stage with its models. Skips, and says so, where the model cache or the development
 //! pictures are absent.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
+
 use image::{Rgb, RgbImage};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

@@ -88,7 +88,7 @@ pub struct Blobs {
     pub s3_secret_access_key: Secret,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
     /// Master keys, each `id:base64 of 32 bytes`; the first one wraps, all of them unwrap.
@@ -244,12 +244,6 @@ impl Default for Blobs {
             s3_access_key_id: Secret::new(""),
             s3_secret_access_key: Secret::new(""),
         }
-    }
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self { master: Vec::new() }
     }
 }
 

@@ -19,6 +19,7 @@ pub type Sealed = BTreeMap<Stage, Vec<u8>>;
 #[error("partials: {0}")]
 pub struct PartialsError(#[from] ::redis::RedisError);
 
+#[expect(clippy::large_enum_variant, reason = "one per process: boxing would only cost an indirection")]
 #[derive(Clone)]
 pub enum Partials {
     Redis(RedisPartials),

@@ -75,6 +75,7 @@ pub enum Queue {
 
 /// A stream of messages. `None` from [`Consumer::next`] means that the connection is gone:
 /// build a new consumer; messages in hand will be delivered again to somebody.
+#[expect(clippy::large_enum_variant, reason = "one per queue: boxing would only cost an indirection")]
 pub enum Consumer {
     RabbitMq(rabbitmq::Consumer),
     Memory(memory::Consumer),

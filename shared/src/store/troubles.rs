@@ -125,7 +125,8 @@ impl Store {
         after_ms: i64,
         limit: i64,
     ) -> Result<Vec<Overdue>, StoreError> {
-        let rows: Vec<(Uuid, Vec<String>, String, i32, Option<String>)> = sqlx::query_as(
+        type Row = (Uuid, Vec<String>, String, i32, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
             "/* overdue */ SELECT id, stages, lane, rounds, traceparent FROM verifications
              WHERE status = 'pending' AND enqueued_at <= $1 - $2 * interval '1 ms'
                AND enqueued_at <= $1 - $2 * (1 << least(rounds, 3)) * interval '1 ms'

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn blurring_lowers_sharpness_and_size_does_not() {
-        let sharp = GrayImage::from_fn(400, 400, |x, y| Luma([if (x / 25 + y / 25) % 2 == 0 { 40 } else { 210 }]));
+        let sharp =
+            GrayImage::from_fn(400, 400, |x, y| Luma([if (x / 25 + y / 25) % 2 == 0 { 40 } else { 210 }]));
         let blurred = resize_grey(&resize_grey(&sharp, 50, 50).unwrap(), 400, 400).unwrap();
         let (before, after) = (sharpness(&sharp, 400), sharpness(&blurred, 400));
         assert!(before > 3.0 * after, "{before} against {after}");

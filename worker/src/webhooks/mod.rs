@@ -130,7 +130,7 @@ impl Deliverer {
                     send::send(&self.client, &self.guard, request, started_at).await
                 }
                 Err(StoreError::Erased) => send::Answer::Never("the verification was erased".to_owned()),
-                Err(error) => send::Answer::NoAnswer(error.to_string()),
+                Err(error) => send::Answer::Unreachable(error.to_string()),
             };
             let outcome = self.outcome(&answer, delivery.attempts, self.clock.now());
             let attempt = AttemptRecord {
@@ -159,7 +159,7 @@ impl Deliverer {
             send::Answer::Gone => return DeliveryOutcome::Gone,
             send::Answer::Never(_) => return DeliveryOutcome::Failed,
             send::Answer::Refused { retry_after, .. } => *retry_after,
-            send::Answer::NoAnswer(_) => None,
+            send::Answer::Unreachable(_) => None,
         };
         let delay = usize::try_from(failures).ok().and_then(|index| self.settings.retry_after_s.get(index));
         match delay {

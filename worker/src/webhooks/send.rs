@@ -33,7 +33,7 @@ pub(super) enum Answer {
     /// 410: the receiver wants no more.
     Gone,
     /// Time-out, connection or name error.
-    NoAnswer(String),
+    Unreachable(String),
     /// Nothing to send any more.
     Never(String),
 }
@@ -43,13 +43,13 @@ impl Answer {
         match self {
             Self::Accepted(status) | Self::Refused { status, .. } => Some(*status),
             Self::Gone => Some(StatusCode::GONE.as_u16()),
-            Self::NoAnswer(_) | Self::Never(_) => None,
+            Self::Unreachable(_) | Self::Never(_) => None,
         }
     }
 
     pub(super) fn error(&self) -> Option<String> {
         match self {
-            Self::NoAnswer(why) | Self::Never(why) => Some(why.clone()),
+            Self::Unreachable(why) | Self::Never(why) => Some(why.clone()),
             _ => None,
         }
     }
@@ -71,7 +71,7 @@ pub(super) fn client(guard: Arc<Guard>, timeout: Duration) -> Result<Client, req
 pub(super) async fn send(client: &Client, guard: &Guard, request: Request<'_>, now: Timestamp) -> Answer {
     let url = match allowed_url(request.url, guard) {
         Ok(url) => url,
-        Err(why) => return Answer::NoAnswer(why),
+        Err(why) => return Answer::Unreachable(why),
     };
     let timestamp_s = now.as_second();
     let secret = request.secret.reveal();
@@ -87,7 +87,7 @@ pub(super) async fn send(client: &Client, guard: &Guard, request: Request<'_>, n
         .send();
     let mut response = match sending.await {
         Ok(response) => response,
-        Err(error) => return Answer::NoAnswer(cause(&error)),
+        Err(error) => return Answer::Unreachable(cause(&error)),
     };
     let (status, retry_after) = (response.status(), retry_after(&response, now));
     let mut read = 0;

@@ -111,6 +111,7 @@ fn count_band(band: &[&[u8]], active: &[bool]) -> Vec<Option<Box<[f32; PHASES]>>
 }
 
 /// `cells`: TILE + 7 rows of `run` tiles and seven more pixels.
+#[expect(clippy::vec_box, reason = "the tiles move on as boxes: most of a picture has none")]
 fn count_run(cells: &[&[u8]], run: usize) -> Vec<Box<[f32; PHASES]>> {
     let width = run * TILE;
     let basis = basis();

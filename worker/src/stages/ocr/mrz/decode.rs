@@ -226,5 +226,5 @@ pub fn looks_like_mrz(text: &str) -> bool {
     let characters = text.chars().filter(|c| !c.is_whitespace()).count();
     let of_alphabet = text.chars().filter(|c| symbol(*c).is_some() || *c == '«').count();
     let fillers = text.chars().filter(|c| matches!(c, '<' | '«')).count();
-    characters >= 24 && characters <= 50 && of_alphabet * 10 >= characters * 8 && fillers >= 2
+    (24..=50).contains(&characters) && of_alphabet * 10 >= characters * 8 && fillers >= 2
 }

@@ -216,8 +216,8 @@ fn forward(emissions: &Emissions, symbols: &[Vec<Symbol>]) -> Vec<States> {
         let sums = before.sums();
         let mut now = States::none(length);
         now.blank[0] = before.blank[0] * blank;
-        for n in 0..length {
-            now.blank[n + 1] = (before.blank[n + 1] + sums[n]) * blank;
+        for (n, sum) in sums.iter().enumerate().take(length) {
+            now.blank[n + 1] = (before.blank[n + 1] + sum) * blank;
         }
         for n in reachable(step, steps, length) {
             for s in symbols[n].iter().copied() {
@@ -242,8 +242,8 @@ fn backward(emissions: &Emissions, symbols: &[Vec<Symbol>], step: usize, ahead: 
     for n in reachable(step, steps, length) {
         entering[n] = symbols[n].iter().map(|s| f64::from(emitted[*s]) * ahead.spelled[n][*s]).sum();
     }
-    for n in 0..=length {
-        now.blank[n] = ahead.blank[n] * blank + entering[n];
+    for (n, enter) in entering.iter().enumerate() {
+        now.blank[n] = ahead.blank[n] * blank + enter;
     }
     for n in 0..length {
         for s in symbols[n].iter().copied() {

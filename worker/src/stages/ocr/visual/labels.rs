@@ -71,7 +71,9 @@ static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
         .into_iter()
         .flat_map(|(kind, section)| section.labels.into_iter().map(move |label| (kind, label)))
         // Parted as lines are parted: `jusqu'au` is one word there, too.
-        .map(|(kind, label)| (kind, words(&label).into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")))
+        .map(|(kind, label)| {
+            (kind, words(&label).into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" "))
+        })
         .map(|(kind, text)| Phrase { kind, words: text.split(' ').count(), text })
         .filter(|phrase| !phrase.text.is_empty())
         .collect()
