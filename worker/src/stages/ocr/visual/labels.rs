@@ -130,6 +130,11 @@ fn at_the_beginning(line: &str) -> Option<Found> {
     let mut best: Option<(usize, &Phrase, f32)> = None;
     for phrase in PHRASES.iter().filter(|phrase| phrase.words < words.len()) {
         let start: Vec<&str> = words.iter().take(phrase.words).map(|(_, word)| word.as_str()).collect();
+        // A number behind a label is its value, not a misread word of a longer label.
+        let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+        if start.last().is_some_and(is_number) && !phrase.text.bytes().any(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
         let Some(likeness) = likeness(&start.join(" "), &phrase.text) else { continue };
         let better = best.is_none_or(|(count, _, before)| (phrase.words, likeness) > (count, before));
         if better {
