@@ -17,22 +17,7 @@ start_limit_s=120
 
 fail() { echo "private_rabbitmq.sh: $*" >&2; exit 1; }
 probe() { python3 "$here/probe.py" "$@"; }
-alive() { [ -e "/proc/$1" ] && [ "$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null)" != Z ]; }
-
-# Only a process that was started here is ever signalled: the number must still carry our folder.
-ours() {
-    local pid
-    pid=$(cat "$dir/$1.pid" 2>/dev/null) || return 1
-    alive "$pid" && tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF "TXID_PRIVATE_NODE=$dir" && echo "$pid"
-}
-
-end() {
-    local pid
-    pid=$(ours "$1") || return 0
-    kill "-$2" "$pid" 2>/dev/null || true
-    for _ in $(seq 600); do alive "$pid" || return 0; sleep 0.1; done
-    fail "process $pid does not end"
-}
+. "$here/processes.sh"
 
 start() {
     case $dir in *[[:space:]]*) fail "RabbitMQ's scripts cannot cope with blanks in '$dir'" ;; esac
@@ -51,7 +36,6 @@ listeners.tcp.local = 127.0.0.1:$port
 log.file.level = warning
 disk_free_limit.absolute = 50MB
 END
-        export TXID_PRIVATE_NODE=$dir
         # Like a system service: the script becomes the node, and its process id is the node's.
         export RUNNING_UNDER_SYSTEMD=true HOME=$dir
         export ERL_EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
@@ -67,10 +51,10 @@ END
         local epmd; epmd=$(command -v epmd || ls /usr/lib/erlang/erts-*/bin/epmd 2>/dev/null | tail -n 1)
         if ! ours epmd >/dev/null; then
             setsid "$epmd" -port "$ERL_EPMD_PORT" -address 127.0.0.1 </dev/null >"$dir/log/epmd" 2>&1 &
-            echo $! >"$dir/epmd.pid"
+            note epmd $!
         fi
         setsid "$server" </dev/null >"$dir/log/output" 2>&1 &
-        echo $! >"$dir/node.pid"
+        note node $!
     fi
     local deadline=$((SECONDS + start_limit_s))
     while :; do
