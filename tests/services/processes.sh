@@ -14,7 +14,7 @@ note() {
 # ours NAME: prints the process id if the process still runs.
 ours() {
     local pid started life
-    read -r pid started <"$dir/$1.pid" 2>/dev/null || return 1
+    [ -s "$dir/$1.pid" ] && read -r pid started <"$dir/$1.pid" || return 1
     life=$(_life "$pid")
     [ -n "$life" ] && [ "${life%% *}" != Z ] && [ "${life#* }" = "$started" ] && echo "$pid"
 }
