@@ -147,7 +147,6 @@ async fn redis_flushed_while_half_of_the_partials_are_in_costs_time_only() {
 }
 
 #[tokio::test]
-#[ignore = "open: the private broker does not come back within this test (it does by hand); see the closing note"]
 async fn rabbitmq_restarted_under_load_loses_nothing() {
     let broker = PrivateBroker::start().unwrap();
     let scene = scene(Space::on_broker(&broker.url).await.unwrap()).await;
