@@ -147,6 +147,7 @@ async fn redis_flushed_while_half_of_the_partials_are_in_costs_time_only() {
 }
 
 #[tokio::test]
+#[ignore = "open: passes alone (3 of 3) since the node script was mended; not yet run beside the other tests"]
 async fn rabbitmq_restarted_under_load_loses_nothing() {
     let broker = PrivateBroker::start().unwrap();
     let scene = scene(Space::on_broker(&broker.url).await.unwrap()).await;
