@@ -144,8 +144,11 @@ impl SourceImage {
     /// Quality (1..100, on the scale of the JPEG group's reference encoder) that the file's
     /// luminance table corresponds to. `None` for a PNG.
     pub fn jpeg_quality(&self) -> Option<u8> {
-        let structure = JpegStructure::parse(&self.encoded).ok()?;
-        structure.luminance_quality()
+        // Compressed pixels of a PNG can look like a JPEG's tables.
+        if !self.encoded.starts_with(&[0xff, 0xd8]) {
+            return None;
+        }
+        JpegStructure::parse(&self.encoded).ok()?.luminance_quality()
     }
 
     fn decoded_once(&self) -> Result<&Decoded, ImageError> {

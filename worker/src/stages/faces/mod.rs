@@ -28,6 +28,9 @@ const MIN_PRESENCE: f32 = 0.5;
 /// photographs of the tests 0.93..0.96 upright and at most 0.72 when lying on the side.
 const CERTAIN_SCORE: f32 = 0.80;
 
+/// Side of the surroundings of a face, in sides of its box: as large as faces are in portraits.
+const SURROUNDINGS: f32 = 2.5;
+
 /// A face this much larger than all others is the one that is meant (side of the box).
 const DOMINANT_SIZE: f32 = 1.6;
 
@@ -61,12 +64,14 @@ pub enum FaceError {
 }
 
 /// The faces of a picture, largest first, whichever of the four ways it is turned. Looks closer
-/// (in overlapping quarters) where the whole frame shows none.
+/// at faces that the whole frame shows but faintly (the points of such a find lie beside the face),
+/// and in overlapping quarters where it shows none.
 pub fn find(engine: &mut Engine, picture: &RgbImage) -> Result<Vec<Face>, FaceError> {
     let whole = [0.0, 0.0, picture.width() as f32, picture.height() as f32];
     let faces = find_in(engine, picture, whole)?;
     if !faces.is_empty() {
-        return Ok(faces);
+        let closer = faces.into_iter().map(|face| looked_at_closer(engine, picture, face));
+        return Ok(largest_first(closer.collect::<Result<_, _>>()?));
     }
     let mut best: Vec<Face> = Vec::new();
     for quarter in quarters(picture) {
@@ -81,6 +86,22 @@ pub fn find(engine: &mut Engine, picture: &RgbImage) -> Result<Vec<Face>, FaceEr
         }
     }
     Ok(largest_first(distinct))
+}
+
+/// The face as seen in a frame of its own surroundings, where that shows it more clearly.
+fn looked_at_closer(engine: &mut Engine, picture: &RgbImage, face: Face) -> Result<Face, FaceError> {
+    if face.detection.score >= CERTAIN_SCORE {
+        return Ok(face);
+    }
+    let side = face.detection.side() * SURROUNDINGS;
+    let (width, height) = (picture.width() as f32, picture.height() as f32);
+    let [x, y] = face.detection.centre;
+    let (left, top) = ((x - side / 2.0).max(0.0), (y - side / 2.0).max(0.0));
+    let region = [left, top, side.min(width - left), side.min(height - top)];
+    let clearer = find_in(engine, picture, region)?.into_iter().filter(|closer| {
+        closer.detection.overlap(&face.detection) > 0.3 && closer.detection.score > face.detection.score
+    });
+    Ok(clearer.max_by(|a, b| a.detection.score.total_cmp(&b.detection.score)).unwrap_or(face))
 }
 
 /// How many faces compete with the largest one: 1 where it is clearly the one that is meant.

@@ -115,9 +115,9 @@ fn unfit(source: &SourceImage, quality: FaceQuality) -> Option<&'static str> {
 }
 
 const MIN_EYE_DISTANCE_PX: f32 = 45.0;
-const MIN_SHARPNESS: f32 = 0.006;
+const MIN_SHARPNESS: f32 = 0.025;
 /// On the scale of the JPEG group's reference encoder.
-const MIN_JPEG_QUALITY: u8 = 65;
+const MIN_JPEG_QUALITY: u8 = 75;
 
 /// Left, top, width, height of the upright bounding box of the face.
 fn face_region(picture: &RgbImage, face: &Face) -> [u32; 4] {

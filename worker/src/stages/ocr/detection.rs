@@ -1,13 +1,21 @@
-//! Finding lines of text in a picture.
+//! Finding lines of text in a picture: a coarse look tells where there is text at all, a fine one
+//! looks there. A card that fills a third of a photograph is so seen as large as one that fills it.
 
 use super::geometry::TextBox;
 use super::text_regions::text_boxes;
 use crate::imaging::{RgbImage, resize};
 use crate::inference::{Engine, InferenceError, Model};
 
-/// Longer side that the detector sees. Time grows with the area; below this the small print of
-/// labels falls apart (measured in MODELS.md).
-pub const DETECTION_SIDE_PX: u32 = 960;
+/// Longer side of the whole picture at the coarse look: lines melt into blocks, which is enough.
+const COARSE_SIDE_PX: u32 = 320;
+/// Longer side of the part with text at the fine look. Time grows with the area; below this the
+/// small print of labels falls apart (measured in MODELS.md).
+const FINE_SIDE_PX: u32 = 832;
+/// What the part with text is grown by on each side, as a share of its longer side: print too
+/// small for the coarse look stands beside larger print.
+const MARGIN: f32 = 0.06;
+/// A part larger than this share of the picture is not worth cutting out.
+const WORTH_CUTTING: f32 = 0.85;
 /// The network halves its input five times.
 const MULTIPLE: u32 = 32;
 /// Per channel, in the order blue, green, red in which the network takes them.
@@ -15,11 +23,41 @@ const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Boxes in pixels of `picture`.
-pub fn detect(
-    picture: &RgbImage,
-    side_px: u32,
-    engine: &mut Engine,
-) -> Result<Vec<TextBox>, super::OcrError> {
+pub fn detect(picture: &RgbImage, engine: &mut Engine) -> Result<Vec<TextBox>, super::OcrError> {
+    let coarse = detect_at(picture, COARSE_SIDE_PX, engine)?;
+    let Some([left, top, width, height]) = part_with_text(picture, &coarse) else {
+        return detect_at(picture, FINE_SIDE_PX, engine);
+    };
+    let part = image::imageops::crop_imm(picture, left, top, width, height).to_image();
+    let boxes = detect_at(&part, FINE_SIDE_PX, engine)?;
+    Ok(boxes.into_iter().map(|found| found.moved(left as f32, top as f32)).collect())
+}
+
+/// Left, top, width and height of what is worth cutting out.
+fn part_with_text(picture: &RgbImage, boxes: &[TextBox]) -> Option<[u32; 4]> {
+    let (width, height) = (picture.width() as f32, picture.height() as f32);
+    let corners = || boxes.iter().flat_map(TextBox::corners);
+    let extent = |axis: usize| {
+        corners().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), corner| {
+            (low.min(corner[axis]), high.max(corner[axis]))
+        })
+    };
+    let ((left, right), (top, bottom)) = (extent(0), extent(1));
+    if left >= right || top >= bottom {
+        return None;
+    }
+    let margin = MARGIN * (right - left).max(bottom - top);
+    let (left, right) = ((left - margin).max(0.0).floor(), (right + margin).min(width).ceil());
+    let (top, bottom) = ((top - margin).max(0.0).floor(), (bottom + margin).min(height).ceil());
+    ((right - left) * (bottom - top) < WORTH_CUTTING * width * height).then_some([
+        left as u32,
+        top as u32,
+        (right - left) as u32,
+        (bottom - top) as u32,
+    ])
+}
+
+fn detect_at(picture: &RgbImage, side_px: u32, engine: &mut Engine) -> Result<Vec<TextBox>, super::OcrError> {
     let (width, height) = (picture.width(), picture.height());
     let ratio = (side_px as f32 / width.max(height) as f32).min(1.0);
     let rounded =

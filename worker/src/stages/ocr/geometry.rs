@@ -32,6 +32,10 @@ impl TextBox {
         })
     }
 
+    pub const fn moved(self, x: f32, y: f32) -> Self {
+        Self { centre: [self.centre[0] + x, self.centre[1] + y], ..self }
+    }
+
     pub fn scaled(self, x: f32, y: f32) -> Self {
         // Both factors are nearly the same (sides are rounded to 32 pixels), so a turned
         // rectangle stays one.

@@ -11,6 +11,7 @@ mod countries;
 mod dates;
 mod detection;
 mod geometry;
+mod glyphs;
 mod letters;
 mod lines;
 pub mod mrz;

@@ -1,7 +1,7 @@
 //! Everything read from one picture of a document.
 
 use super::OcrError;
-use super::detection::{DETECTION_SIDE_PX, detect};
+use super::detection::detect;
 use super::geometry::{Point, TextBox};
 use super::lines::TextLine;
 use super::orientation::{rotation_degrees, telling_lines, text_axis};
@@ -12,10 +12,15 @@ use crate::inference::Engine;
 
 /// Thinner lines, in pixels of the original, are not legible.
 const LEAST_THICKNESS_PX: f32 = 9.0;
+/// Print is read as well at this share of its width (measured in MODELS.md).
+const PRINT_WIDTH: Width = Width::Narrowed(0.8);
 /// Lines that tell the direction, and the mean confidence at which the first try is believed.
 /// Text read upside down stays far below (measured in MODELS.md).
-const TELLING_LINES: usize = 3;
+const TELLING_LINES: usize = 4;
 const SURE: f32 = 0.88;
+/// A single line decides with so much confidence and so many characters that only stand one way.
+const CERTAIN: f32 = 0.95;
+const UPRIGHT_CHARACTERS: usize = 4;
 /// A document has 15 to 50 lines; a page of print has more and would cost seconds. Counted in
 /// line heights of text: 250 characters make about 130.
 const MOST_TEXT: f32 = 420.0;
@@ -52,11 +57,12 @@ impl Reader<'_> {
 }
 
 pub fn read_side(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> Result<Side, OcrError> {
-    let mut boxes = detect(picture, DETECTION_SIDE_PX, engine)?;
+    let mut boxes = detect(picture, engine)?;
     boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
     let mut reader = Reader { picture, charset, engine };
     let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
-    let along = reading_direction(&boxes, axis, &mut reader)?;
+    let trial = reading_direction(&boxes, axis, &mut reader)?;
+    let along = trial.along;
     let boxes: Vec<TextBox> = boxes
         .into_iter()
         .map(|found| found.read_along(along))
@@ -76,7 +82,14 @@ pub fn read_side(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> 
     }
     let mut lines = Vec::new();
     for place in within_budget(ordinary) {
-        let Some(reading) = reader.read(&place, Width::InRatio, Keep::Text)? else { continue };
+        let known = trial.reading(&place).cloned();
+        let reading = match known {
+            Some(reading) => reading,
+            None => match reader.read(&place, PRINT_WIDTH, Keep::Text)? {
+                Some(reading) => reading,
+                None => continue,
+            },
+        };
         if speaks_for_zone(&reading.text) {
             pieces.push(Piece { place, reading });
         } else if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
@@ -93,30 +106,63 @@ pub fn read_side(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> 
     Ok(Side { lines, zone, rotation_degrees: rotation_degrees(along) })
 }
 
-/// Along the axis or against it: whichever the recogniser reads with more confidence. Costs
-/// nothing to speak of while the first direction is the right one.
-fn reading_direction(boxes: &[TextBox], axis: Point, reader: &mut Reader<'_>) -> Result<Point, OcrError> {
-    let telling = telling_lines(boxes, TELLING_LINES);
-    let forward = mean_confidence(&telling, axis, reader)?;
-    if telling.is_empty() || forward >= SURE {
-        return Ok(axis);
-    }
-    let against = [-axis[0], -axis[1]];
-    let backward = mean_confidence(&telling, against, reader)?;
-    Ok(if backward > forward { against } else { axis })
+/// Some lines as read in one direction.
+struct Trial {
+    along: Point,
+    lines: Vec<(TextBox, Recognised)>,
 }
 
-fn mean_confidence(lines: &[TextBox], along: Point, reader: &mut Reader<'_>) -> Result<f32, OcrError> {
-    let (mut sum, mut weight) = (0.0, 0.0);
-    for line in lines {
-        if let Some(reading) = reader.read(&line.read_along(along), Width::InRatio, Keep::Text)? {
+impl Trial {
+    fn of(lines: &[TextBox], along: Point, reader: &mut Reader<'_>) -> Result<Self, OcrError> {
+        let mut read = Vec::new();
+        for line in lines {
+            let place = line.read_along(along);
+            if let Some(reading) = reader.read(&place, PRINT_WIDTH, Keep::Text)? {
+                let decided = decides(&reading);
+                read.push((place, reading));
+                if decided {
+                    break;
+                }
+            }
+        }
+        Ok(Self { along, lines: read })
+    }
+
+    fn confidence(&self) -> f32 {
+        let (sum, weight) = self.lines.iter().fold((0.0, 0.0), |(sum, weight), (_, reading)| {
             // Garbage is often one confident character: longer texts count for more.
             let length = reading.text.chars().count().max(1) as f32;
-            sum += reading.confidence * length;
-            weight += length;
-        }
+            (sum + reading.confidence * length, weight + length)
+        });
+        if weight > 0.0 { sum / weight } else { 0.0 }
     }
-    Ok(if weight > 0.0 { sum / weight } else { 0.0 })
+
+    fn decided(&self) -> bool {
+        self.lines.last().is_some_and(|(_, reading)| decides(reading))
+    }
+
+    fn reading(&self, place: &TextBox) -> Option<&Recognised> {
+        self.lines.iter().find(|(read, _)| read == place).map(|(_, reading)| reading)
+    }
+}
+
+/// Whether one reading leaves no doubt: read with certainty, and with characters that would not pass
+/// for others upside down, as those of `SONOX` or `1961` do.
+fn decides(reading: &Recognised) -> bool {
+    const TURNABLE: &str = "0168925HINOSXZMWLosxzunpdbqlI|.,:;-_/'\\\"()<> ";
+    let upright = reading.text.chars().filter(|c| !TURNABLE.contains(*c)).count();
+    reading.confidence >= CERTAIN && upright >= UPRIGHT_CHARACTERS
+}
+
+/// Along the axis or against it: whichever the recogniser reads with more confidence.
+fn reading_direction(boxes: &[TextBox], axis: Point, reader: &mut Reader<'_>) -> Result<Trial, OcrError> {
+    let telling = telling_lines(boxes, TELLING_LINES);
+    let forward = Trial::of(&telling, axis, reader)?;
+    if telling.is_empty() || forward.confidence() >= SURE || forward.decided() {
+        return Ok(forward);
+    }
+    let backward = Trial::of(&telling, [-axis[0], -axis[1]], reader)?;
+    Ok(if backward.decided() || backward.confidence() > forward.confidence() { backward } else { forward })
 }
 
 /// The lines worth reading, best detected first, as far as the budget goes.

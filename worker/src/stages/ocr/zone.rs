@@ -2,6 +2,7 @@
 
 use super::OcrError;
 use super::geometry::{Point, TextBox, dot};
+use super::glyphs::{Glyph, glyphs};
 use super::mrz::{Decoded, Emissions, LineSignal, decode, looks_like_mrz};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
 use crate::imaging::RgbImage;
@@ -46,16 +47,17 @@ pub fn read_zone(
     if rows.len() < 2 {
         return Ok(None);
     }
+    let heights: Vec<Vec<Glyph>> = rows.iter().map(|row| glyphs(picture, &row.place)).collect();
     let mut read = |width: Width, reuse: bool| -> Result<Vec<(TextBox, LineSignal)>, OcrError> {
         let mut signals = Vec::new();
-        for row in &rows {
+        for (row, glyphs) in rows.iter().zip(&heights) {
             let known = row.reading.as_ref().filter(|r| reuse && !r.probabilities.is_empty());
             let reading = match known {
                 Some(reading) => Some(reading.clone()),
                 None => recognise(picture, &row.place, width, Keep::Probabilities, charset, engine)?,
             };
             if let Some(reading) = reading {
-                signals.push((row.place, signal(&reading, charset)));
+                signals.push((row.place, signal(&reading, glyphs, charset)));
             }
         }
         Ok(signals)
@@ -83,10 +85,11 @@ fn rank(zone: &Zone) -> (bool, usize, f32) {
     (decoded.valid, right, decoded.confidence)
 }
 
-fn signal(reading: &Recognised, charset: &Charset) -> LineSignal {
+fn signal(reading: &Recognised, glyphs: &[Glyph], charset: &Charset) -> LineSignal {
     LineSignal {
         text: reading.text.chars().filter(|c| !c.is_whitespace()).collect(),
         emissions: Emissions::from_recogniser(&reading.probabilities, charset.classes()),
+        glyphs: glyphs.to_vec(),
     }
 }
 
@@ -99,7 +102,12 @@ fn best_zone(rows: &[(TextBox, LineSignal)]) -> Option<Zone> {
             Some(Zone { decoded: decode(&signals)?, places })
         })
     };
-    of(3).chain(of(2)).max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal))
+    let mut found: Vec<Zone> = of(3).collect();
+    // Three lines that satisfy all check digits leave nothing to try with two.
+    if !found.iter().any(|zone| zone.decoded.valid) {
+        found.extend(of(2));
+    }
+    found.into_iter().max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal))
 }
 
 /// One line of the zone, put together from the pieces in which it was found.

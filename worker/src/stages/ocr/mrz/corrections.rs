@@ -43,6 +43,8 @@ fn reason(edit: &Edit, origin: &Origin<'_>) -> &'static str {
         "check_digit"
     } else if corrected == '<' && cell.is_some_and(|cell| cell.role == Role::Name) && symbol(read).is_some() {
         "filler"
+    } else if symbol(read).is_some_and(|read| cell.is_some_and(|cell| cell.allowed.contains(read))) {
+        "glyph_height"
     } else {
         "position_grammar"
     }

@@ -1,7 +1,9 @@
 //! From what the recogniser saw in two or three lines to a machine-readable zone.
 
+use super::super::glyphs::Glyph;
 use super::alphabet::{Allowed, FILLER, Symbol, character, symbol};
 use super::corrections::{Origin, corrections};
+use super::heights;
 use super::lattice::{Aligned, Emissions, align};
 use super::layout::{self, Cell, Layout, Part, Role};
 use super::names::likeliest_name;
@@ -25,6 +27,8 @@ pub struct LineSignal {
     /// Best text without spaces.
     pub text: String,
     pub emissions: Emissions,
+    /// The printed characters, as far as they could be measured.
+    pub glyphs: Vec<Glyph>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,7 +79,7 @@ struct Reading {
 
 impl Reading {
     fn of(layout: Layout, lines: &[LineSignal]) -> Option<Self> {
-        let aligned: Vec<Aligned> = layout
+        let mut aligned: Vec<Aligned> = layout
             .lines
             .iter()
             .zip(lines)
@@ -85,13 +89,17 @@ impl Reading {
             })
             .collect::<Option<_>>()?;
         let likelihood = aligned.iter().map(|a| a.log_likelihood).sum::<f32>() / aligned.len().max(1) as f32;
+        let glyphs: Vec<&[Glyph]> = lines.iter().map(|line| line.glyphs.as_slice()).collect();
+        heights::judge(&layout, &mut aligned, &glyphs);
         Some(Self { layout, aligned, likelihood })
     }
 
     fn decoded(self, lines: &[LineSignal]) -> Decoded {
         let first = self.solved();
         let (reading, solved) = match self.with_long_number(lines) {
-            Some((longer, solved)) if !first.satisfied && solved.satisfied => (longer, solved),
+            Some((longer, solved)) if !first.satisfied || longer.likelihood > self.likelihood => {
+                (longer, solved)
+            }
             _ => (self, first),
         };
         reading.described(solved, lines)

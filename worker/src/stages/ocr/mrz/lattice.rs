@@ -7,7 +7,7 @@
 //! (forward-backward), so a lost filler costs probability, not alignment.
 
 use super::super::letters::plain_letter;
-use super::alphabet::{Allowed, SYMBOLS, Symbol, symbol};
+use super::alphabet::{Allowed, FILLER, SYMBOLS, Symbol, symbol};
 
 /// Probability that a step keeps for every allowed character: below what the recogniser
 /// distinguishes, above zero so that every line of the format can be spelled.
@@ -37,6 +37,10 @@ const RELATIVES: [(char, char); 16] = [
     ('<', 'X'),
     ('<', 'E'),
 ];
+
+/// Where a line has a character too many, a filler read twice is likelier than any other: it may be
+/// left out at this price.
+const DOUBLED_FILLER: f32 = 0.02;
 
 /// The recogniser's output for one line, in the MRZ alphabet: per step the probability of the
 /// blank and of each symbol.
@@ -103,7 +107,7 @@ impl Emissions {
             symbols[a] = symbols[a].max(read[b] * floor);
             symbols[b] = symbols[b].max(read[a] * floor);
         }
-        self.blank.push(blank.max(FLOOR));
+        self.blank.push(blank.max(FLOOR).max(symbols[FILLER] * DOUBLED_FILLER));
         self.symbols.push(symbols);
     }
 
@@ -135,6 +139,8 @@ pub type Posterior = Vec<[f32; SYMBOLS]>;
 #[derive(Debug, Clone)]
 pub struct Aligned {
     pub posterior: Posterior,
+    /// Where each character was read, as a share of the line's length, 0..1.
+    pub places: Vec<f32>,
     /// Natural logarithm of the probability of all lines of this form together, divided by the
     /// number of positions, so that formats can be compared. 0 is certainty.
     pub log_likelihood: f32,
@@ -185,6 +191,7 @@ pub fn align(emissions: &Emissions, allowed: &[Allowed]) -> Option<Aligned> {
     ahead.blank[length] = 1.0;
     ahead.spelled[length - 1] = [1.0; SYMBOLS];
     let mut posterior = vec![[0.0f32; SYMBOLS]; length];
+    let mut places = vec![0.0f32; length];
     for step in (0..steps).rev() {
         let before = if step == 0 { &start } else { &forward[step - 1] };
         let sums = before.sums();
@@ -193,12 +200,14 @@ pub fn align(emissions: &Emissions, allowed: &[Allowed]) -> Option<Aligned> {
             for s in symbols[n].iter().copied() {
                 // Each character is entered at exactly one step, so these add up to 1.
                 let entered = before.entering(n, s, &sums) * f64::from(emitted[s]) * ahead.spelled[n][s];
-                posterior[n][s] += (entered / total) as f32;
+                let share = (entered / total) as f32;
+                posterior[n][s] += share;
+                places[n] += share * (step as f32 + 0.5) / steps as f32;
             }
         }
         ahead = backward(emissions, &symbols, step, &ahead);
     }
-    Some(Aligned { posterior, log_likelihood: (total.ln() / length as f64) as f32 })
+    Some(Aligned { posterior, places, log_likelihood: (total.ln() / length as f64) as f32 })
 }
 
 /// Positions that a step can belong to: enough steps before it and after it for the others.
@@ -262,7 +271,7 @@ fn backward(emissions: &Emissions, symbols: &[Vec<Symbol>], step: usize, ahead: 
 
 #[cfg(test)]
 mod tests {
-    use super::super::alphabet::{FILLER, character};
+    use super::super::alphabet::character;
     use super::*;
 
     fn best(posterior: &Posterior) -> String {

@@ -8,6 +8,7 @@ mod alphabet;
 mod corrections;
 mod decode;
 pub mod fields;
+mod heights;
 mod lattice;
 mod layout;
 mod names;

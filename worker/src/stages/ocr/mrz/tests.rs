@@ -24,7 +24,11 @@ fn read(lines: &[&str], alternatives: &[Alternative]) -> Option<Decoded> {
         .map(|(line, text)| {
             let of_line: Vec<(usize, char, f32)> =
                 alternatives.iter().filter(|a| a.0 == line).map(|a| (a.1, a.2, a.3)).collect();
-            LineSignal { text: (*text).to_owned(), emissions: Emissions::of_text(text, &of_line) }
+            LineSignal {
+                text: (*text).to_owned(),
+                emissions: Emissions::of_text(text, &of_line),
+                glyphs: Vec::new(),
+            }
         })
         .collect();
     let decoded = decode(&signals)?;
@@ -91,24 +95,23 @@ fn each_look_alike_in_a_date_is_a_digit() {
 }
 
 #[test]
-#[ignore = "open: with equal likelihood a rival repair (B for 8 elsewhere) is taken instead"]
 fn a_look_alike_in_the_number_is_told_by_the_check_digit() {
-    // L898902C3: each misreading is as certain as a recogniser can be.
-    for (column, wrong) in [(5, 'O'), (6, 'Z')] {
-        let mrz = read(&[TD3[0], &replaced(TD3[1], column, wrong)], &[]).unwrap();
-        assert_eq!(mrz.lines[1], TD3[1], "{wrong}");
-        let correction = &mrz.corrections[0];
-        assert_eq!((correction.column, correction.read), (column, Some(wrong)));
-        assert_eq!(correction.reason, "check_digit");
-    }
+    let mrz = read(&[TD3[0], &replaced(TD3[1], 5, 'O')], &[]).unwrap();
+    assert_eq!(mrz.lines[1], TD3[1]);
+    let correction = &mrz.corrections[0];
+    assert_eq!((correction.column, correction.read), (5, Some('O')));
+    assert_eq!(correction.reason, "check_digit");
+    assert!(mrz.valid && mrz.ambiguities.is_empty());
 }
 
 #[test]
-#[ignore = "open: a second look-alike elsewhere (8 for B at another weight) fits as well and is not told"]
 fn a_look_alike_with_a_rival_is_not_guessed_in_silence() {
-    // B for 8 at column 1 is repaired by 8 there, or by B for 8 at column 3: 3·3 = 9 and 7·3 = 21.
-    let mrz = read(&[TD3[0], &replaced(TD3[1], 1, 'B')], &[]).unwrap();
-    assert!(mrz.lines[1] == TD3[1] || !mrz.valid || !mrz.ambiguities.is_empty());
+    // B for 8 at column 1 is repaired by 8 there, or by B for 8 at column 3 (3·3 = 9, 7·3 = 21). Z for
+    // 2 at column 6 is repaired by 2 there (7·33 = 231), or by B for 8 at column 1.
+    for (column, wrong) in [(1, 'B'), (6, 'Z')] {
+        let mrz = read(&[TD3[0], &replaced(TD3[1], column, wrong)], &[]).unwrap();
+        assert!(!mrz.valid && !mrz.ambiguities.is_empty(), "{wrong}: {mrz:?}");
+    }
 }
 
 #[test]
@@ -145,7 +148,6 @@ fn fillers_read_as_letters_after_the_name_are_told() {
 }
 
 #[test]
-#[ignore = "open: among equally likely characters a letter is dropped instead of a trailing filler"]
 fn a_line_with_lost_or_doubled_fillers_gets_its_length() {
     for raw in [TD3[0].replacen("<<<<", "<<", 1), format!("{}<<", TD3[0])] {
         let mrz = read(&[&raw, TD3[1]], &[]);
@@ -168,7 +170,6 @@ fn a_wrong_check_digit_without_a_plausible_reading_stays_invalid() {
 }
 
 #[test]
-#[ignore = "open: the check digits of a document number that goes on in the optional data are not all right"]
 fn a_long_document_number_goes_on_in_the_optional_data() {
     // ICAO 9303-5, appendix: D23145890734 with the check digit 9 (weights run through).
     let number = "D23145890734";
