@@ -12,7 +12,7 @@ const MARGIN: f64 = 0.22;
 const LIT: std::ops::RangeInclusive<f32> = 40.0..=250.0;
 
 /// Chromatic spread → score; see [`spread`]. Measured: MODELS.md.
-const SCORES: [(f32, f32); 4] = [(0.010, 1.0), (0.016, 0.8), (0.024, 0.4), (0.036, 0.0)];
+const SCORES: [(f32, f32); 4] = [(0.005, 1.0), (0.008, 0.8), (0.012, 0.4), (0.016, 0.0)];
 
 pub fn find(picture: &RgbImage) -> Finding {
     let Some(spread) = spread(picture) else {

@@ -24,7 +24,7 @@ const ORDERS: [(usize, std::ops::RangeInclusive<usize>); 6] =
 const COEFFICIENTS: f32 = 18.0;
 
 /// Mean absolute step between neighbouring pixels from which on a tile has detail to judge by.
-const MIN_ACTIVITY: f32 = 2.0;
+const MIN_ACTIVITY: f32 = 4.0;
 
 /// Per tile and phase, how many of the coefficients are near zero.
 pub(super) struct PhaseCounts {
@@ -118,9 +118,14 @@ fn count_run(cells: &[&[u8]], run: usize) -> Vec<Box<[f32; PHASES]>> {
     let mut tiles = vec![Box::new([0.0; PHASES]); run];
     let mut near_zero = vec![vec![0.0f32; width]; TILE];
     let mut halves = vec![vec![0.0f32; width]; 8];
+    let folded: Vec<Folded> = cells.iter().map(|row| Folded::of(row, width)).collect();
+    // One allocation for all orders.
+    let mut lines = vec![vec![0.0f32; width]; cells.len()];
     for (across, down_orders) in ORDERS {
-        let lines: Vec<Vec<f32>> =
-            cells.iter().map(|row| horizontal(row, width, basis.get(across).unwrap_or(&[0.0; 8]))).collect();
+        let weights = basis.get(across).unwrap_or(&[0.0; 8]);
+        for (row, line) in folded.iter().zip(&mut lines) {
+            row.transform(weights, across % 2 == 0, line);
+        }
         for (eight, near_zero) in lines.windows(8).zip(&mut near_zero) {
             // Even orders see sums of mirrored rows, odd ones differences: half the work.
             for (index, (upper, lower)) in eight.iter().zip(eight.iter().rev()).take(4).enumerate() {
@@ -155,14 +160,39 @@ fn count_run(cells: &[&[u8]], run: usize) -> Vec<Box<[f32; PHASES]>> {
     tiles
 }
 
-/// One order of the horizontal transform at every pixel.
-fn horizontal(row: &[u8], width: usize, basis: &[f32; 8]) -> Vec<f32> {
-    let mut sums = vec![0.0f32; width];
-    for (shift, weight) in basis.iter().enumerate() {
-        let shifted = row.get(shift..shift + width).unwrap_or_default();
-        sums.iter_mut().zip(shifted).for_each(|(sum, value)| *sum += f32::from(*value) * weight);
+/// A row, folded about the middle of each eight pixels: even orders of the transform see only sums
+/// of mirrored pixels, odd ones only differences, which is half the work.
+struct Folded {
+    width: usize,
+    /// Four rows of sums, then four of differences.
+    values: Vec<f32>,
+}
+
+impl Folded {
+    fn of(row: &[u8], width: usize) -> Self {
+        let mut values = Vec::with_capacity(8 * width);
+        for sign in [1, -1] {
+            for shift in 0..4 {
+                let first = row.get(shift..shift + width).unwrap_or_default();
+                let last = row.get(7 - shift..7 - shift + width).unwrap_or_default();
+                let pairs = first.iter().zip(last);
+                values.extend(pairs.map(|(a, b)| (i16::from(*a) + sign * i16::from(*b)) as f32));
+            }
+        }
+        Self { width, values }
     }
-    sums
+
+    /// One order of the horizontal transform at every pixel.
+    fn transform(&self, weights: &[f32; 8], even: bool, line: &mut [f32]) {
+        let half = if even { 0 } else { 4 * self.width };
+        let rows = self.values.get(half..half + 4 * self.width).unwrap_or_default();
+        let (ab, cd) = rows.split_at(rows.len() / 2);
+        let ((a, b), (c, d)) = (ab.split_at(ab.len() / 2), cd.split_at(cd.len() / 2));
+        let [k0, k1, k2, k3, ..] = *weights;
+        for ((value, (a, b)), (c, d)) in line.iter_mut().zip(a.iter().zip(b)).zip(c.iter().zip(d)) {
+            *value = a * k0 + b * k1 + c * k2 + d * k3;
+        }
+    }
 }
 
 /// The orthonormal cosine transform of eight values, by order.

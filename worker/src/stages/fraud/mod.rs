@@ -72,7 +72,7 @@ fn measure_side(
     let grey = imaging::luminance(&picture);
     let findings = [
         (FraudKind::LocalEdit, local_edit::find(&grey, grid)),
-        (FraudKind::ScreenMoire, screen_moire::find(&grey)),
+        (FraudKind::ScreenMoire, screen_moire::find(&picture, &grey)),
         (FraudKind::GreyCopy, grey_copy::find(&picture)),
         (FraudKind::EditorMetadata, editor_metadata::find(source.encoded())),
     ];
