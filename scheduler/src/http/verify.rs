@@ -14,7 +14,6 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -157,12 +156,9 @@ async fn store_images(
     folder: &str,
     images: &[Picture],
 ) -> Result<(), txid_shared::blobs::BlobError> {
-    try_join_all(images.iter().map(|picture| {
-        let name = format!("{folder}/{}", picture.info.image);
-        async move { api.blobs.put(key, &name, &picture.bytes).await }
-    }))
-    .await
-    .map(drop)
+    let named: Vec<(String, &[u8])> =
+        images.iter().map(|picture| (picture.info.image.to_string(), &picture.bytes[..])).collect();
+    api.blobs.put_new(key, folder, &named).await
 }
 
 /// An error can mean that the commit went through and its answer was lost. Then the verification is

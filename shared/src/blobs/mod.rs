@@ -1,15 +1,18 @@
 //! Images and evidence in an object store, sealed before they leave the process.
 
 pub mod crypto;
+mod local;
 
 use crate::config;
 use bytes::Bytes;
 use crypto::{CryptoError, SealingKey};
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,8 @@ pub enum BlobError {
     NotFound,
     #[error("object store: {0}")]
     Store(#[from] object_store::Error),
+    #[error("blob folder: {0}")]
+    Folder(#[from] std::io::Error),
     #[error(transparent)]
     Crypto(#[from] CryptoError),
 }
@@ -29,6 +34,8 @@ pub enum BlobError {
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     prefix: String,
+    /// Where the names are, if the store is a folder of this machine.
+    folder: Option<PathBuf>,
 }
 
 impl Blobs {
@@ -38,7 +45,8 @@ impl Blobs {
                 .map_err(|error| BlobError::Configuration(format!("cannot create {folder}: {error}")))?;
             // fsync: an accepted verification must not lose its images to a power cut.
             let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-            return Ok(Self { store: Arc::new(store), prefix: String::new() });
+            let folder = Some(PathBuf::from(folder));
+            return Ok(Self { store: Arc::new(store), prefix: String::new(), folder });
         }
         if let Some(rest) = settings.url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -54,7 +62,7 @@ impl Blobs {
             }
             let prefix = prefix.trim_matches('/');
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-            return Ok(Self { store: Arc::new(builder.build()?), prefix });
+            return Ok(Self { store: Arc::new(builder.build()?), prefix, folder: None });
         }
         Err(BlobError::Configuration(format!(
             "`{}` is neither file:///folder nor s3://bucket/prefix",
@@ -71,6 +79,28 @@ impl Blobs {
         let sealed = key.seal(name, plain)?;
         self.store.put(&self.path(name), PutPayload::from(sealed)).await?;
         Ok(())
+    }
+
+    /// Seals and stores what is new under `prefix`, each under its own name: all of it, or an error.
+    pub async fn put_new(
+        &self,
+        key: &SealingKey,
+        prefix: &str,
+        plain: &[(String, &[u8])],
+    ) -> Result<(), BlobError> {
+        let Some(root) = &self.folder else {
+            let putting = plain
+                .iter()
+                .map(|(name, bytes)| async move { self.put(key, &format!("{prefix}/{name}"), bytes).await });
+            return try_join_all(putting).await.map(drop);
+        };
+        let folder = root.join(prefix);
+        let files: Vec<(String, Vec<u8>)> = plain
+            .iter()
+            .map(|(name, bytes)| Ok((name.clone(), key.seal(&format!("{prefix}/{name}"), bytes)?)))
+            .collect::<Result<_, CryptoError>>()?;
+        let writing = tokio::task::spawn_blocking(move || local::write_new(&folder, &files));
+        Ok(writing.await.map_err(std::io::Error::other)??)
     }
 
     pub async fn get(&self, key: &SealingKey, name: &str) -> Result<Bytes, BlobError> {

@@ -1,6 +1,7 @@
 //! Jobs between scheduler and workers: RabbitMQ for the fleet, channels for the standalone.
 //! A consumer holds unacknowledged messages; the caller says by value what becomes of each.
 
+mod acks;
 mod memory;
 mod rabbitmq;
 
@@ -102,7 +103,7 @@ pub struct Death {
 }
 
 enum Handle {
-    RabbitMq(lapin::Acker),
+    RabbitMq(acks::Ticket),
     Memory(memory::Ticket),
 }
 
@@ -180,9 +181,7 @@ impl Received {
     /// Its effect is durable: forget it. False: the connection was lost and it comes again.
     pub async fn acknowledge(self) -> bool {
         match self.handle {
-            Handle::RabbitMq(acker) => {
-                matches!(acker.ack(lapin::options::BasicAckOptions::default()).await, Ok(true))
-            }
+            Handle::RabbitMq(ticket) => ticket.acknowledge().await,
             Handle::Memory(ticket) => {
                 ticket.done();
                 true
@@ -193,9 +192,7 @@ impl Received {
     /// To the dead-letter queue: it will never go well.
     pub async fn dead_letter(self, reason: &str) -> bool {
         match self.handle {
-            Handle::RabbitMq(acker) => {
-                matches!(acker.reject(lapin::options::BasicRejectOptions { requeue: false }).await, Ok(true))
-            }
+            Handle::RabbitMq(ticket) => ticket.reject().await,
             Handle::Memory(ticket) => {
                 ticket.dead_letter(reason);
                 true
@@ -206,10 +203,7 @@ impl Received {
     /// Back to the queue, and not counted as an attempt (RabbitMQ 4.3; earlier brokers count it).
     pub async fn give_back(self) -> bool {
         match self.handle {
-            Handle::RabbitMq(acker) => {
-                let options = lapin::options::BasicNackOptions { requeue: true, multiple: false };
-                matches!(acker.nack(options).await, Ok(true))
-            }
+            Handle::RabbitMq(ticket) => ticket.give_back().await,
             Handle::Memory(ticket) => {
                 ticket.give_back();
                 true

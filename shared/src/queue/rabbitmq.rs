@@ -1,15 +1,19 @@
 //! The only file that names lapin's connection. Connections, channels, prefetch and consumers are
 //! rebuilt here or by the caller; lapin's own recovery stays off, so that there is one way only.
 
+use super::acks::Acks;
 use super::{Death, Handle, Outgoing, QueueError, Received, Source};
 use crate::config::{self, Secret, ms};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use lapin::options::{
     BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind, PublisherConfirm,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -25,6 +29,9 @@ pub struct RabbitMq {
     delivery_limit: u32,
     confirm_timeout: Duration,
     open: Arc<Mutex<Open>>,
+    /// lapin numbers a message and queues its frames in two steps. Two callers in between would swap
+    /// their confirms.
+    sending: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -41,6 +48,7 @@ impl std::fmt::Debug for Open {
 
 pub struct Consumer {
     channel: Channel,
+    acks: Arc<Acks>,
     inner: lapin::Consumer,
     ended: bool,
 }
@@ -53,6 +61,7 @@ impl RabbitMq {
             delivery_limit: settings.delivery_limit,
             confirm_timeout: ms(settings.confirm_timeout_ms),
             open: Arc::default(),
+            sending: Arc::default(),
         }
     }
 
@@ -143,42 +152,58 @@ impl RabbitMq {
         Ok(())
     }
 
-    /// Pipelined: everything is sent before the first confirm is awaited.
+    /// Pipelined: everything is handed over at once, to leave in few writes, and then the confirms are awaited.
     pub(super) async fn publish(&self, jobs: &[Outgoing]) -> Vec<Result<(), QueueError>> {
         let channel = match self.publisher().await {
             Ok(channel) => channel,
             Err(error) => return spread(error, jobs.len()),
         };
-        let mut confirms = Vec::with_capacity(jobs.len());
-        for outgoing in jobs {
-            let queue = self.queue_name(Source::Jobs(outgoing.job.stage, outgoing.job.lane));
-            let body = serde_json::to_vec(&outgoing.job).unwrap_or_default();
-            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-            let sending =
-                channel.basic_publish("".into(), queue.clone(), options, &body, properties(outgoing));
-            confirms.push((queue, tokio::time::timeout(self.confirm_timeout, sending).await));
-        }
+        let sending = async {
+            let _in_order = self.sending.lock().await;
+            join_all(jobs.iter().map(|outgoing| self.send(&channel, outgoing))).await
+        };
+        let sent = match tokio::time::timeout(self.confirm_timeout, sending).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                // A memory alarm lets publishes wait in silence: start over on a fresh connection.
+                self.close().await;
+                let unconfirmed = || Err(QueueError::Unconfirmed(self.confirm_timeout));
+                return jobs.iter().map(|_| unconfirmed()).collect();
+            }
+        };
         let mut results = Vec::with_capacity(jobs.len());
-        for (queue, sent) in confirms {
+        for (outgoing, sent) in jobs.iter().zip(sent) {
             let result = match sent {
-                Err(_) => Err(QueueError::Unconfirmed(self.confirm_timeout)),
-                Ok(Err(error)) => Err(error.into()),
-                Ok(Ok(confirm)) => match tokio::time::timeout(self.confirm_timeout, confirm).await {
+                Err(error) => Err(error.into()),
+                Ok(confirm) => match tokio::time::timeout(self.confirm_timeout, confirm).await {
                     Err(_) => Err(QueueError::Unconfirmed(self.confirm_timeout)),
                     Ok(Err(error)) => Err(error.into()),
                     Ok(Ok(Confirmation::Ack(None))) => Ok(()),
                     // Confirmed though nowhere to go: `mandatory` gave it back.
-                    Ok(Ok(Confirmation::Ack(Some(_)))) => Err(QueueError::Unroutable(queue.to_string())),
+                    Ok(Ok(Confirmation::Ack(Some(_)))) => {
+                        Err(QueueError::Unroutable(self.queue_of(outgoing).to_string()))
+                    }
                     Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => Err(QueueError::Refused),
                 },
             };
             results.push(result);
         }
         if results.iter().any(|result| matches!(result, Err(QueueError::Unconfirmed(_)))) {
-            // A memory alarm lets publishes wait in silence: start over on a fresh connection.
+            // As above: what is not confirmed in time may never be.
             self.close().await;
         }
         results
+    }
+
+    fn queue_of(&self, outgoing: &Outgoing) -> ShortString {
+        self.queue_name(Source::Jobs(outgoing.job.stage, outgoing.job.lane))
+    }
+
+    /// Done when its bytes are with the operating system; the confirm comes later.
+    async fn send(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<PublisherConfirm> {
+        let body = serde_json::to_vec(&outgoing.job).unwrap_or_default();
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        channel.basic_publish("".into(), self.queue_of(outgoing), options, &body, properties(outgoing)).await
     }
 
     pub(super) async fn consume(&self, source: Source, prefetch: u16) -> Result<Consumer, QueueError> {
@@ -192,7 +217,7 @@ impl RabbitMq {
                 FieldTable::default(),
             )
             .await?;
-        Ok(Consumer { channel, inner, ended: false })
+        Ok(Consumer { acks: Acks::new(channel.clone()), channel, inner, ended: false })
     }
 }
 
@@ -222,7 +247,7 @@ impl Consumer {
             return None;
         }
         match self.inner.next().await {
-            Some(Ok(delivery)) => Some(received(delivery)),
+            Some(Ok(delivery)) => Some(received(delivery, &self.acks)),
             Some(Err(error)) => {
                 tracing::warn!(%error, "consumer lost");
                 self.ended = true;
@@ -245,7 +270,7 @@ impl Consumer {
     }
 }
 
-fn received(delivery: lapin::message::Delivery) -> Received {
+fn received(delivery: lapin::message::Delivery, acks: &Arc<Acks>) -> Received {
     let headers = delivery.properties.headers();
     let text = |key: &str| headers.as_ref().and_then(|table| table.inner().get(key)).and_then(as_text);
     let redeliveries = headers
@@ -261,7 +286,7 @@ fn received(delivery: lapin::message::Delivery) -> Received {
         redeliveries,
         death,
         body: delivery.data,
-        handle: Handle::RabbitMq(delivery.acker),
+        handle: Handle::RabbitMq(acks.taken(delivery.delivery_tag)),
     }
 }
 

@@ -1,15 +1,18 @@
 //! Accounts, their keys, and the endpoints they want to hear from.
 
+use super::batch::column;
 use super::time::Time;
 use super::{Store, StoreError, words};
 use crate::blobs::crypto::{MasterKeys, SealingKey};
 use crate::config::Secret;
 use crate::ids::{AccountId, EndpointId, KeyId};
 use crate::words::{EventType, Permission};
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
+use sqlx::PgPool;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
@@ -146,26 +149,9 @@ impl Store {
         Ok(ApiKey { id, secret })
     }
 
-    /// The caller judges revocation and expiry: each has its own answer.
+    /// Asked of the database each time. The caller judges revocation and expiry: each has its own answer.
     pub async fn api_key(&self, presented: &str) -> Result<Option<AuthenticatedKey>, StoreError> {
-        type Row = (Uuid, Uuid, Vec<String>, Option<Time>, Option<Time>);
-        let row: Option<Row> = sqlx::query_as(
-            "/* api_key */ SELECT id, account_id, permissions, expires_at, revoked_at
-             FROM api_keys WHERE hash = $1",
-        )
-        .bind(hash(presented))
-        .fetch_optional(&self.pool)
-        .await?;
-        row.map(|(id, account, permissions, expires_at, revoked_at)| {
-            Ok(AuthenticatedKey {
-                id: KeyId::from_uuid(id),
-                account_id: AccountId::from_uuid(account),
-                permissions: words(&permissions)?,
-                expires_at: expires_at.map(|time| time.0),
-                revoked_at: revoked_at.map(|time| time.0),
-            })
-        })
-        .transpose()
+        self.batches.api_key.run(hash(presented)).await
     }
 
     /// False: no such key, or revoked before.
@@ -221,6 +207,34 @@ impl Store {
             })
             .collect()
     }
+}
+
+pub(super) fn api_keys(
+    pool: PgPool,
+    rows: Vec<Arc<Vec<u8>>>,
+) -> BoxFuture<'static, Result<Vec<Option<AuthenticatedKey>>, StoreError>> {
+    type Row = (Vec<u8>, Uuid, Uuid, Vec<String>, Option<Time>, Option<Time>);
+    Box::pin(async move {
+        let found: Vec<Row> = sqlx::query_as(
+            "/* api_keys */ SELECT hash, id, account_id, permissions, expires_at, revoked_at
+             FROM api_keys WHERE hash = ANY ($1)",
+        )
+        .bind(column(&rows, |hash| hash.as_slice()))
+        .fetch_all(&pool)
+        .await?;
+        let mut keys = HashMap::with_capacity(found.len());
+        for (hash, id, account, permissions, expires_at, revoked_at) in found {
+            let key = AuthenticatedKey {
+                id: KeyId::from_uuid(id),
+                account_id: AccountId::from_uuid(account),
+                permissions: words(&permissions)?,
+                expires_at: expires_at.map(|time| time.0),
+                revoked_at: revoked_at.map(|time| time.0),
+            };
+            keys.insert(hash, key);
+        }
+        Ok(column(&rows, |hash| keys.get(hash).cloned()))
+    })
 }
 
 /// A key is 256 random bits, so a plain hash cannot be guessed back.

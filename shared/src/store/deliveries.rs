@@ -1,11 +1,15 @@
 //! Webhook deliveries: leased, attempted, and each attempt on record.
 
 use super::accounts::secret_place;
+use super::batch::column;
 use super::time::Time;
 use super::{Store, StoreError};
 use crate::config::Secret;
 use crate::ids::{AccountId, DeliveryId, EventId, VerificationId};
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use sqlx::PgPool;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A delivery under lease, with what is needed to send it.
@@ -46,8 +50,20 @@ pub enum DeliveryOutcome {
     Gone,
 }
 
+/// An attempt with what it means for its delivery.
+pub(super) struct Attempted {
+    id: DeliveryId,
+    token: Uuid,
+    attempt: AttemptRecord,
+    state: &'static str,
+    again_at: Option<Timestamp>,
+    gone: bool,
+    now: Timestamp,
+}
+
 impl Store {
     /// Leases due deliveries until `lease_until`; a worker that dies loses the lease, not the delivery.
+    /// Not waited for on disk: a lease that a power cut takes back was on a delivery that is made again.
     pub async fn claim_deliveries(
         &self,
         limit: i64,
@@ -70,7 +86,8 @@ impl Store {
              SELECT claimed.id, events.id, events.account_id, events.verification_id, claimed.url,
                claimed.attempts, verifications.wrapped_key, events.sealed_body,
                coalesce(endpoints.sealed_secret, accounts.sealed_webhook_secret),
-               coalesce(endpoints.id, accounts.id), events.traceparent
+               coalesce(endpoints.id, accounts.id), events.traceparent,
+               set_config('synchronous_commit', 'off', true)
              FROM claimed
                JOIN events ON events.id = claimed.event_id
                JOIN verifications ON verifications.id = events.verification_id
@@ -136,39 +153,21 @@ impl Store {
         outcome: &DeliveryOutcome,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (state, due_at) = match outcome {
+        let (state, again_at) = match outcome {
             DeliveryOutcome::Succeeded => ("succeeded", None),
             DeliveryOutcome::RetryAt(due) => ("pending", Some(*due)),
             DeliveryOutcome::Failed | DeliveryOutcome::Gone => ("failed", None),
         };
-        let (recorded,): (i64,) = sqlx::query_as(
-            "/* record_attempt */ WITH settled AS (
-               UPDATE deliveries SET state = $3, attempts = attempts + 1, lease_token = NULL,
-                 due_at = coalesce($4, due_at), finished_at = CASE WHEN $4 IS NULL THEN $5 END
-               WHERE id = $1 AND lease_token = $2
-               RETURNING id, endpoint_id, attempts
-             ), attempted AS (
-               INSERT INTO delivery_attempts (delivery_id, attempt, started_at, duration_ms, status_code, error)
-               SELECT id, attempts, $6, $7, $8, $9 FROM settled
-             ), disabled AS (
-               UPDATE endpoints SET enabled = false
-               WHERE $10 AND id IN (SELECT endpoint_id FROM settled)
-             )
-             SELECT count(*) FROM settled",
-        )
-        .bind(delivery.id.uuid())
-        .bind(delivery.token)
-        .bind(state)
-        .bind(due_at.map(Time))
-        .bind(Time(now))
-        .bind(Time(attempt.started_at))
-        .bind(attempt.duration_ms)
-        .bind(attempt.status_code.map(i32::from))
-        .bind(&attempt.error)
-        .bind(*outcome == DeliveryOutcome::Gone)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(recorded == 1)
+        let attempted = Attempted {
+            id: delivery.id,
+            token: delivery.token,
+            attempt: attempt.clone(),
+            state,
+            again_at,
+            gone: *outcome == DeliveryOutcome::Gone,
+            now,
+        };
+        self.batches.record_attempt.run(attempted).await
     }
 
     /// Pending deliveries and the seconds the oldest due one waits.
@@ -182,4 +181,47 @@ impl Store {
         .await?;
         Ok((count, oldest.map_or(0.0, |time| now.duration_since(time.0).as_secs_f64())))
     }
+}
+
+/// Not waited for on disk: what a power cut takes back is a delivery that is made again.
+pub(super) fn record_attempts(
+    pool: PgPool,
+    rows: Vec<Arc<Attempted>>,
+) -> BoxFuture<'static, Result<Vec<bool>, StoreError>> {
+    Box::pin(async move {
+        let settled: Vec<(Uuid, String)> = sqlx::query_as(
+            "/* record_attempts */ WITH given AS (
+               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+                   $6::timestamptz[], $7::bigint[], $8::integer[], $9::text[], $10::boolean[])
+                 AS given (id, token, state, again_at, at, started_at, duration_ms, status_code, error, gone)
+             ), settled AS (
+               UPDATE deliveries SET state = given.state, attempts = deliveries.attempts + 1,
+                 lease_token = NULL, due_at = coalesce(given.again_at, deliveries.due_at),
+                 finished_at = CASE WHEN given.again_at IS NULL THEN given.at END
+               FROM given WHERE deliveries.id = given.id AND deliveries.lease_token = given.token
+               RETURNING deliveries.id, deliveries.endpoint_id, deliveries.attempts, given.started_at,
+                 given.duration_ms, given.status_code, given.error, given.gone
+             ), attempted AS (
+               INSERT INTO delivery_attempts (delivery_id, attempt, started_at, duration_ms, status_code, error)
+               SELECT id, attempts, started_at, duration_ms, status_code, error FROM settled
+             ), disabled AS (
+               UPDATE endpoints SET enabled = false
+               WHERE id IN (SELECT endpoint_id FROM settled WHERE gone)
+             )
+             SELECT id, set_config('synchronous_commit', 'off', true) FROM settled",
+        )
+        .bind(column(&rows, |row| row.id.uuid()))
+        .bind(column(&rows, |row| row.token))
+        .bind(column(&rows, |row| row.state))
+        .bind(column(&rows, |row| row.again_at.map(Time)))
+        .bind(column(&rows, |row| Time(row.now)))
+        .bind(column(&rows, |row| Time(row.attempt.started_at)))
+        .bind(column(&rows, |row| row.attempt.duration_ms))
+        .bind(column(&rows, |row| row.attempt.status_code.map(i32::from)))
+        .bind(column(&rows, |row| row.attempt.error.as_deref()))
+        .bind(column(&rows, |row| row.gone))
+        .fetch_all(&pool)
+        .await?;
+        Ok(column(&rows, |row| settled.iter().any(|(id, _)| *id == row.id.uuid())))
+    })
 }

@@ -20,6 +20,7 @@ pub struct ClaimedRow {
 
 impl Store {
     /// Leases up to `limit` due rows under `token`. A relay that dies loses its lease, not the rows.
+    /// Neither this nor the removal is waited for on disk: what a power cut takes back is published twice.
     pub async fn claim_outbox(
         &self,
         limit: i64,
@@ -27,13 +28,14 @@ impl Store {
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Vec<ClaimedRow>, StoreError> {
-        type Row = (i64, Uuid, Vec<String>, String, Option<String>, Time);
+        type Row = (i64, Uuid, Vec<String>, String, Option<String>, Time, String);
         let rows: Vec<Row> = sqlx::query_as(
             "/* claim_outbox */ UPDATE outbox SET lease_token = $2, lease_until = $4, attempts = attempts + 1
              WHERE id IN (SELECT id FROM outbox
                           WHERE not_before <= $3 AND (lease_until IS NULL OR lease_until < $3)
                           ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED)
-             RETURNING id, verification_id, stages, lane, traceparent, created_at",
+             RETURNING id, verification_id, stages, lane, traceparent, created_at,
+               set_config('synchronous_commit', 'off', true)",
         )
         .bind(limit)
         .bind(token)
@@ -42,7 +44,7 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
-            .map(|(id, verification, stages, lane, traceparent, created_at)| {
+            .map(|(id, verification, stages, lane, traceparent, created_at, _)| {
                 Ok(ClaimedRow {
                     id,
                     verification_id: VerificationId::from_uuid(verification),
@@ -57,12 +59,14 @@ impl Store {
 
     /// Confirmed by the broker: done. Fenced on the lease; a row claimed by another stays.
     pub async fn remove_published(&self, ids: &[i64], token: Uuid) -> Result<u64, StoreError> {
-        let removed =
-            sqlx::query("/* remove_published */ DELETE FROM outbox WHERE id = ANY($1) AND lease_token = $2")
-                .bind(ids)
-                .bind(token)
-                .execute(&self.pool)
-                .await?;
+        let removed = sqlx::query(
+            "/* remove_published */ DELETE FROM outbox WHERE id = ANY($1) AND lease_token = $2
+             RETURNING set_config('synchronous_commit', 'off', true)",
+        )
+        .bind(ids)
+        .bind(token)
+        .execute(&self.pool)
+        .await?;
         Ok(removed.rows_affected())
     }
 

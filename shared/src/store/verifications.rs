@@ -1,14 +1,18 @@
 //! The verification: accepted once, decided once.
 
+use super::batch::column;
 use super::time::Time;
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
 use crate::blobs::crypto::SealingKey;
 use crate::ids::{AccountId, EventId, VerificationId};
 use crate::words::{Check, DocumentType, EventType, Lane, Stage, Status};
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use sqlx::PgPool;
 use sqlx::types::Json;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What acceptance writes in one transaction.
@@ -90,36 +94,7 @@ type CaseColumns = (
 impl Store {
     /// Verification, outbox row and audit entry: all or nothing.
     pub async fn accept(&self, acceptance: &Acceptance) -> Result<(), StoreError> {
-        sqlx::query(
-            "/* accept */ WITH accepted AS (
-               INSERT INTO verifications (id, account_id, status, lane, country, document_type, checks, stages,
-                 metadata, images, wrapped_key, sealed_request, traceparent, created_at, enqueued_at)
-               VALUES ($1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
-             ), queued AS (
-               INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
-               VALUES ($1, $7, $3, $12, $13, $13)
-             )
-             INSERT INTO audit (account_id, verification_id, at, actor, action, details)
-             VALUES ($2, $1, $13, $14, 'verification.accepted', $15)",
-        )
-        .bind(acceptance.id.uuid())
-        .bind(acceptance.account_id.uuid())
-        .bind(acceptance.lane.as_str())
-        .bind(&acceptance.country)
-        .bind(acceptance.document_type.as_str())
-        .bind(acceptance.checks.iter().map(|check| check.as_str()).collect::<Vec<_>>())
-        .bind(acceptance.stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>())
-        .bind(Json(&acceptance.metadata))
-        .bind(Json(&acceptance.images))
-        .bind(&acceptance.wrapped_key)
-        .bind(&acceptance.sealed_request)
-        .bind(&acceptance.traceparent)
-        .bind(Time(acceptance.created_at))
-        .bind(&acceptance.actor)
-        .bind(Json(json!({ "checks": acceptance.checks, "images": acceptance.images.len() })))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        self.batches.accept.run(acceptance.clone()).await
     }
 
     /// The key that images, partials, verdict and events of this case are sealed under.
@@ -129,13 +104,7 @@ impl Store {
     }
 
     pub async fn case(&self, id: VerificationId) -> Result<Option<Case>, StoreError> {
-        let query = sqlx::query(
-            "/* case */ SELECT id, account_id, status, lane, country, document_type, checks, stages, metadata,
-               images, wrapped_key, sealed_request, traceparent, created_at
-             FROM verifications WHERE id = $1",
-        );
-        let row = query.bind(id.uuid()).fetch_optional(&self.pool).await?;
-        row.map(|row| case(columns(&row)?)).transpose()
+        self.batches.case.run(id).await
     }
 
     /// Scoped to the account: another account's id does not exist.
@@ -174,46 +143,147 @@ impl Store {
     /// Writes the verdict, its events, one delivery per endpoint and the audit entry in one statement,
     /// fenced on `pending`. False: somebody else decided before; nothing was changed and nothing is sent.
     pub async fn finish(&self, finish: &Finish) -> Result<bool, StoreError> {
-        let (decided,): (i64,) = sqlx::query_as(
-            "/* finish */ WITH decided AS (
-               UPDATE verifications SET status = $2, sealed_verdict = $3, completed_at = $4
-               WHERE id = $1 AND status = 'pending'
-               RETURNING id, account_id
+        self.batches.finish.run(finish.clone()).await
+    }
+}
+
+pub(super) fn accept(
+    pool: PgPool,
+    rows: Vec<Arc<Acceptance>>,
+) -> BoxFuture<'static, Result<Vec<()>, StoreError>> {
+    Box::pin(async move {
+        sqlx::query(
+            "/* accept */ WITH given AS (
+               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                   $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::text[],
+                   $13::timestamptz[], $14::text[], $15::text[])
+                 AS given (id, account_id, lane, country, document_type, checks, stages, metadata, images,
+                   wrapped_key, sealed_request, traceparent, at, actor, details)
+             ), accepted AS (
+               INSERT INTO verifications (id, account_id, status, lane, country, document_type, checks, stages,
+                 metadata, images, wrapped_key, sealed_request, traceparent, created_at, enqueued_at)
+               SELECT id, account_id, 'pending', lane, country, document_type, string_to_array(checks, ','),
+                 string_to_array(stages, ','), metadata::jsonb, images::jsonb, wrapped_key, sealed_request,
+                 traceparent, at, at
+               FROM given
+             ), queued AS (
+               INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
+               SELECT id, string_to_array(stages, ','), lane, traceparent, at, at FROM given
+             )
+             INSERT INTO audit (account_id, verification_id, at, actor, action, details)
+             SELECT account_id, id, at, actor, 'verification.accepted', details::jsonb FROM given",
+        )
+        .bind(column(&rows, |row| row.id.uuid()))
+        .bind(column(&rows, |row| row.account_id.uuid()))
+        .bind(column(&rows, |row| row.lane.as_str()))
+        .bind(column(&rows, |row| row.country.as_str()))
+        .bind(column(&rows, |row| row.document_type.as_str()))
+        .bind(column(&rows, |row| list(row.checks.iter().map(|check| check.as_str()))))
+        .bind(column(&rows, |row| list(row.stages.iter().map(|stage| stage.as_str()))))
+        .bind(column(&rows, |row| json!(row.metadata).to_string()))
+        .bind(column(&rows, |row| json!(row.images).to_string()))
+        .bind(column(&rows, |row| row.wrapped_key.as_slice()))
+        .bind(column(&rows, |row| row.sealed_request.as_slice()))
+        .bind(column(&rows, |row| row.traceparent.as_deref()))
+        .bind(column(&rows, |row| Time(row.created_at)))
+        .bind(column(&rows, |row| row.actor.as_str()))
+        .bind(column(&rows, |row| json!({ "checks": row.checks, "images": row.images.len() }).to_string()))
+        .execute(&pool)
+        .await?;
+        Ok(vec![(); rows.len()])
+    })
+}
+
+/// Arrays of arrays are not what `unnest` takes apart, so a row's own list travels as one text. Our words
+/// have no commas.
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(",")
+}
+
+pub(super) fn cases(
+    pool: PgPool,
+    rows: Vec<Arc<VerificationId>>,
+) -> BoxFuture<'static, Result<Vec<Option<Case>>, StoreError>> {
+    Box::pin(async move {
+        let found = sqlx::query(
+            "/* cases */ SELECT id, account_id, status, lane, country, document_type, checks, stages, metadata,
+               images, wrapped_key, sealed_request, traceparent, created_at
+             FROM verifications WHERE id = ANY ($1)",
+        )
+        .bind(column(&rows, |id| id.uuid()))
+        .fetch_all(&pool)
+        .await?;
+        let cases: Vec<Case> = found.iter().map(|row| case(columns(row)?)).collect::<Result<_, _>>()?;
+        Ok(column(&rows, |id| cases.iter().find(|case| case.id == *id).cloned()))
+    })
+}
+
+/// Of two verdicts on one verification in the same batch one is taken, with its own events.
+pub(super) fn finish(
+    pool: PgPool,
+    rows: Vec<Arc<Finish>>,
+) -> BoxFuture<'static, Result<Vec<bool>, StoreError>> {
+    Box::pin(async move {
+        // Events point at their verdict by its number in the batch.
+        let events: Vec<(i64, &OutgoingEvent)> = (1i64..)
+            .zip(&rows)
+            .flat_map(|(number, row)| row.events.iter().map(move |event| (number, event)))
+            .collect();
+        let decided: Vec<(i64,)> = sqlx::query_as(
+            "/* finish */ WITH given AS (
+               SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[],
+                   $6::text[], $7::text[], $8::text[])
+                 WITH ORDINALITY
+                 AS given (id, status, sealed_verdict, at, webhook_url, traceparent, actor, details, number)
+             ), decided AS (
+               UPDATE verifications SET status = given.status, sealed_verdict = given.sealed_verdict,
+                 completed_at = given.at
+               FROM given WHERE verifications.id = given.id AND verifications.status = $13
+               RETURNING given.number, verifications.id, verifications.account_id, given.at,
+                 given.webhook_url, given.traceparent, given.actor, given.details
              ), told AS (
                INSERT INTO events (id, account_id, verification_id, type, sealed_body, traceparent, created_at)
-               SELECT event.id, decided.account_id, decided.id, event.type, event.body, $8, $4
-               FROM decided, unnest($5::uuid[], $6::text[], $7::bytea[]) AS event (id, type, body)
-               RETURNING id, account_id, type
+               SELECT event.id, decided.account_id, decided.id, event.type, event.body, decided.traceparent,
+                 decided.at
+               FROM decided JOIN unnest($9::bigint[], $10::uuid[], $11::text[], $12::bytea[])
+                 AS event (number, id, type, body) ON event.number = decided.number
+               RETURNING id, account_id, verification_id, type, created_at
              ), subscribed AS (
                INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
-               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url, 'pending', $4, $4
+               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url, 'pending', told.created_at,
+                 told.created_at
                FROM told JOIN endpoints ON endpoints.account_id = told.account_id
                WHERE endpoints.enabled AND told.type = ANY (endpoints.events)
              ), requested AS (
                INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
-               SELECT gen_random_uuid(), told.id, NULL, $9, 'pending', $4, $4
-               FROM told WHERE $9::text IS NOT NULL AND told.type LIKE 'identity.verification.%'
+               SELECT gen_random_uuid(), told.id, NULL, decided.webhook_url, 'pending', told.created_at,
+                 told.created_at
+               FROM told JOIN decided ON decided.id = told.verification_id
+               WHERE decided.webhook_url IS NOT NULL AND told.type LIKE 'identity.verification.%'
              ), audited AS (
                INSERT INTO audit (account_id, verification_id, at, actor, action, details)
-               SELECT account_id, id, $4, $10, 'verification.decided', $11 FROM decided
+               SELECT account_id, id, at, actor, 'verification.decided', details::jsonb FROM decided
              )
-             SELECT count(*) FROM decided",
+             SELECT number FROM decided",
         )
-        .bind(finish.id.uuid())
-        .bind(finish.status.as_str())
-        .bind(&finish.sealed_verdict)
-        .bind(Time(finish.now))
-        .bind(finish.events.iter().map(|event| event.id.uuid()).collect::<Vec<_>>())
-        .bind(finish.events.iter().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
-        .bind(finish.events.iter().map(|event| event.sealed_body.as_slice()).collect::<Vec<_>>())
-        .bind(&finish.traceparent)
-        .bind(&finish.webhook_url)
-        .bind(&finish.actor)
-        .bind(Json(json!({ "status": finish.status })))
-        .fetch_one(&self.pool)
+        .bind(column(&rows, |row| row.id.uuid()))
+        .bind(column(&rows, |row| row.status.as_str()))
+        .bind(column(&rows, |row| row.sealed_verdict.as_slice()))
+        .bind(column(&rows, |row| Time(row.now)))
+        .bind(column(&rows, |row| row.webhook_url.as_deref()))
+        .bind(column(&rows, |row| row.traceparent.as_deref()))
+        .bind(column(&rows, |row| row.actor.as_str()))
+        .bind(column(&rows, |row| json!({ "status": row.status }).to_string()))
+        .bind(events.iter().map(|(number, _)| *number).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.id.uuid()).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.event_type.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.sealed_body.as_slice()).collect::<Vec<_>>())
+        // A parameter: as a literal it invites a plan over the index of everything that is pending.
+        .bind(Status::Pending.as_str())
+        .fetch_all(&pool)
         .await?;
-        Ok(decided == 1)
-    }
+        Ok((1i64..).zip(&rows).map(|(number, _)| decided.contains(&(number,))).collect())
+    })
 }
 
 fn columns(row: &sqlx::postgres::PgRow) -> Result<CaseColumns, StoreError> {

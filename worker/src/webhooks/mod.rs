@@ -8,7 +8,7 @@ use crate::webhooks::guard::Guard;
 use jiff::Timestamp;
 use rand::Rng;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 use txid_shared::clock::Clock;
@@ -17,6 +17,10 @@ use txid_shared::store::{AttemptRecord, ClaimedDelivery, DeliveryOutcome, Store,
 use txid_shared::task::Tasks;
 use txid_shared::telemetry::{self, Metrics};
 
+/// Under load: time for deliveries to become due, so that a claim serves several of them.
+const GATHER: Duration = Duration::from_millis(10);
+/// How often the backlog is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// Spread of the retry times, so that a receiver that comes back is not hit by all at once.
 const JITTER: f64 = 0.10;
 
@@ -56,29 +60,40 @@ impl Deliverer {
     /// Until `tasks` is asked to stop.
     pub async fn deliver(self, tasks: Tasks) {
         let stopping = tasks.stopping().clone();
+        let mut measured: Option<Instant> = None;
         while !stopping.is_cancelled() {
-            match self.step(&tasks).await {
-                // More may be due already.
-                Ok(claimed) if claimed > 0 => continue,
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "deliveries cannot be claimed"),
+            if measured.is_none_or(|last| last.elapsed() >= MEASURE_EVERY) {
+                measured = Some(Instant::now());
+                self.measure().await;
             }
+            let pause = match self.step(&tasks).await {
+                // More may be due already.
+                Ok(claimed) if claimed > 0 => GATHER,
+                Ok(_) => ms(self.settings.poll_ms),
+                Err(error) => {
+                    tracing::warn!(%error, "deliveries cannot be claimed");
+                    ms(self.settings.poll_ms)
+                }
+            };
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = tokio::time::sleep(ms(self.settings.poll_ms)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    async fn measure(&self) {
+        match self.store.delivery_backlog(self.clock.now()).await {
+            Ok((due, oldest_s)) => {
+                Metrics::get().delivery_backlog(u64::try_from(due).unwrap_or(0));
+                tracing::debug!(due, oldest_s, "deliveries are due");
+            }
+            Err(error) => tracing::warn!(%error, "the backlog of deliveries cannot be measured"),
         }
     }
 
     /// Claims as many due deliveries as may be under way and starts them; how many there were.
     async fn step(&self, tasks: &Tasks) -> Result<usize, StoreError> {
-        let now = self.clock.now();
-        let (due, oldest_s) = self.store.delivery_backlog(now).await?;
-        Metrics::get().delivery_backlog(u64::try_from(due).unwrap_or(0));
-        if due == 0 {
-            return Ok(0);
-        }
-        tracing::debug!(due, oldest_s, "deliveries are due");
         // At least one place, so that nothing is leased that cannot start.
         let Ok(first) = self.under_way.clone().acquire_owned().await else { return Ok(0) };
         let more = self.under_way.available_permits();
@@ -121,7 +136,7 @@ impl Deliverer {
         telemetry::set_parent(&span, delivery.traceparent.as_deref());
         async {
             let started_at = self.clock.now();
-            let stopwatch = std::time::Instant::now();
+            let stopwatch = Instant::now();
             let answer = match self.store.open_delivery(delivery).await {
                 Ok((body, secret)) => {
                     let event = delivery.event_id.to_string();
