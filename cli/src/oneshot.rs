@@ -200,6 +200,8 @@ impl Bench {
             checks: &[check],
             thresholds: &Thresholds::default(),
             expected: &BTreeMap::new(),
+            declared: None,
+            repeated: None,
             today: jiff::Zoned::now().date(),
         };
         if let StageResult::FaceMatch(face) = &partial.result

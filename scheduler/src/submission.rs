@@ -65,7 +65,21 @@ impl Submission {
     pub(crate) fn parse(form: &Form<'_>) -> Result<Self, ApiError> {
         form.only(&FIELDS)?;
         let (country, document_type) = document(form)?;
-        let checks = checks(form)?;
+        let thresholds = thresholds(form)?;
+        let expected = expected(form)?;
+        let mut checks = checks(form)?;
+        // Who says what to compare with asks for the comparison.
+        let implied = [
+            (Check::DataValidation, !expected.is_empty()),
+            (Check::AgeVerification, thresholds.minimum_age.is_some()),
+        ];
+        checks.extend(
+            implied
+                .into_iter()
+                .filter(|(check, asked)| *asked && !checks.contains(check))
+                .map(|(check, _)| check)
+                .collect::<Vec<_>>(),
+        );
         let mut stages: Vec<Stage> = checks.iter().map(|check| check.stage()).collect();
         stages.sort();
         stages.dedup();
@@ -78,14 +92,12 @@ impl Submission {
         if let Some(url) = &webhook_url {
             web_address("webhook_url", url)?;
         }
-        let thresholds = thresholds(form)?;
         let low = if thresholds.reject_low_resolution == Some(true) {
             LowResolution::Reject
         } else {
             LowResolution::Note
         };
         let metadata = metadata(form)?;
-        let expected = expected(form)?;
         required_pictures(form, document_type, &checks)?;
         let images = ImageRole::ALL
             .iter()

@@ -1,7 +1,7 @@
 //! The end of a verification: decide, write the verdict with its events, wake whoever waits.
 //! Worker, sweeper and dead-letter consumer all end a verification here and nowhere else.
 
-use crate::api::{API_VERSION, Event, Verification};
+use crate::api::{API_VERSION, Event, ImageInfo, Verification};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::clock::Clock;
 use crate::ids::EventId;
@@ -13,7 +13,7 @@ use crate::request::SealedRequest;
 use crate::sealed::seal_verdict;
 use crate::store::{Case, Finish, OutgoingEvent, Store, StoreError};
 use crate::telemetry::{Metrics, current_traceparent};
-use crate::words::{CheckStatus, EventType, Stage, Status};
+use crate::words::{CheckStatus, EventType, ImageRole, Stage, Status};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,6 +59,14 @@ pub async fn conclude(
     Ok(won)
 }
 
+/// The first image that is the same file as one before it.
+fn repeated(images: &[ImageInfo]) -> Option<ImageRole> {
+    images.iter().enumerate().find_map(|(number, later)| {
+        let same = |earlier: &ImageInfo| earlier.sha256 == later.sha256;
+        images.iter().take(number).any(same).then_some(later.image)
+    })
+}
+
 async fn write_verdict(
     context: &Context,
     case: &Case,
@@ -73,6 +81,8 @@ async fn write_verdict(
         checks: &case.checks,
         thresholds: &request.thresholds,
         expected: &request.expected,
+        declared: Some((&case.country, case.document_type)),
+        repeated: repeated(&case.images),
         today: case.created_at.to_zoned(TimeZone::UTC).date(),
     };
     let decision = decide(&question, partials, &context.policy);

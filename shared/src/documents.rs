@@ -18,6 +18,8 @@ pub enum SupportStatus {
 pub struct SupportedCountry {
     /// ISO 3166-1 alpha-2
     pub code: &'static str,
+    /// As machine-readable zones name the issuer (ICAO 9303-3, 5).
+    pub icao: &'static str,
     pub name: &'static str,
     pub documents: &'static [DocumentType],
 }
@@ -28,40 +30,41 @@ const ID_AND_PASSPORT: &[DocumentType] = &[NationalId, Passport];
 
 const fn country(
     code: &'static str,
+    icao: &'static str,
     name: &'static str,
     documents: &'static [DocumentType],
 ) -> SupportedCountry {
-    SupportedCountry { code, name, documents }
+    SupportedCountry { code, icao, name, documents }
 }
 
 /// In the order of the contract.
 pub const SUPPORTED: &[SupportedCountry] = &[
-    country("MA", "Morocco", &[NationalId, Passport, DrivingLicense, ResidencePermit]),
-    country("DZ", "Algeria", ID_AND_PASSPORT),
-    country("TN", "Tunisia", ID_AND_PASSPORT),
-    country("EG", "Egypt", ID_AND_PASSPORT),
-    country("JO", "Jordan", ID_AND_PASSPORT),
-    country("LB", "Lebanon", ID_AND_PASSPORT),
-    country("KW", "Kuwait", ID_AND_PASSPORT),
-    country("QA", "Qatar", ID_AND_PASSPORT),
-    country("BH", "Bahrain", ID_AND_PASSPORT),
-    country("OM", "Oman", ID_AND_PASSPORT),
-    country("KE", "Kenya", ID_AND_PASSPORT),
-    country("ZA", "South Africa", ID_AND_PASSPORT),
-    country("GH", "Ghana", ID_AND_PASSPORT),
-    country("CI", "Côte d'Ivoire", ID_AND_PASSPORT),
-    country("SN", "Senegal", ID_AND_PASSPORT),
-    country("CM", "Cameroon", ID_AND_PASSPORT),
-    country("TZ", "Tanzania", ID_AND_PASSPORT),
-    country("UG", "Uganda", ID_AND_PASSPORT),
-    country("RW", "Rwanda", ID_AND_PASSPORT),
-    country("SA", "Saudi Arabia", &[NationalId, ResidencePermit, Passport]),
-    country("AE", "United Arab Emirates", ID_AND_PASSPORT),
-    country("NG", "Nigeria", &[NationalId, Passport, DrivingLicense, VoterId]),
-    country("FR", "France", &[NationalId, Passport, ResidencePermit]),
-    country("GB", "United Kingdom", &[Passport, ResidencePermit]),
-    country("ES", "Spain", ID_AND_PASSPORT),
-    country("IT", "Italy", ID_AND_PASSPORT),
+    country("MA", "MAR", "Morocco", &[NationalId, Passport, DrivingLicense, ResidencePermit]),
+    country("DZ", "DZA", "Algeria", ID_AND_PASSPORT),
+    country("TN", "TUN", "Tunisia", ID_AND_PASSPORT),
+    country("EG", "EGY", "Egypt", ID_AND_PASSPORT),
+    country("JO", "JOR", "Jordan", ID_AND_PASSPORT),
+    country("LB", "LBN", "Lebanon", ID_AND_PASSPORT),
+    country("KW", "KWT", "Kuwait", ID_AND_PASSPORT),
+    country("QA", "QAT", "Qatar", ID_AND_PASSPORT),
+    country("BH", "BHR", "Bahrain", ID_AND_PASSPORT),
+    country("OM", "OMN", "Oman", ID_AND_PASSPORT),
+    country("KE", "KEN", "Kenya", ID_AND_PASSPORT),
+    country("ZA", "ZAF", "South Africa", ID_AND_PASSPORT),
+    country("GH", "GHA", "Ghana", ID_AND_PASSPORT),
+    country("CI", "CIV", "Côte d'Ivoire", ID_AND_PASSPORT),
+    country("SN", "SEN", "Senegal", ID_AND_PASSPORT),
+    country("CM", "CMR", "Cameroon", ID_AND_PASSPORT),
+    country("TZ", "TZA", "Tanzania", ID_AND_PASSPORT),
+    country("UG", "UGA", "Uganda", ID_AND_PASSPORT),
+    country("RW", "RWA", "Rwanda", ID_AND_PASSPORT),
+    country("SA", "SAU", "Saudi Arabia", &[NationalId, ResidencePermit, Passport]),
+    country("AE", "ARE", "United Arab Emirates", ID_AND_PASSPORT),
+    country("NG", "NGA", "Nigeria", &[NationalId, Passport, DrivingLicense, VoterId]),
+    country("FR", "FRA", "France", &[NationalId, Passport, ResidencePermit]),
+    country("GB", "GBR", "United Kingdom", &[Passport, ResidencePermit]),
+    country("ES", "ESP", "Spain", ID_AND_PASSPORT),
+    country("IT", "ITA", "Italy", ID_AND_PASSPORT),
 ];
 
 /// `code` as ISO 3166-1 alpha-2 in upper case.

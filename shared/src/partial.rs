@@ -151,7 +151,8 @@ pub struct MrzCorrection {
     pub read: Option<char>,
     /// `null` where a character too many was read: it stood before `column`.
     pub corrected: Option<char>,
-    /// Why: `position_grammar`, `check_digit`, `line_length`, `filler`.
+    /// Why: `position_grammar`, `check_digit`, `line_length`, `filler`, `glyph_height`
+    /// (in OCR-B letters are lower than digits).
     pub reason: String,
     /// Probability the recogniser gave to the corrected character, 0..1.
     pub probability: f32,

@@ -43,7 +43,7 @@ async fn form_parts_mean_the_same_as_json() {
         |bytes| reqwest::multipart::Part::bytes(bytes).file_name("x.jpg").mime_str("image/jpeg").unwrap();
     let form = reqwest::multipart::Form::new()
         .part("document_front", file(jpeg(1280, 720)))
-        .part("document_back", file(jpeg(1280, 720)))
+        .part("document_back", file(jpeg(1280, 721)))
         .part("selfie", file(jpeg(640, 640)))
         .text("country", "MA")
         .text("document_type", "cin")

@@ -7,3 +7,4 @@ mod background;
 mod bad_input;
 mod reading;
 mod scene;
+mod sharing;

@@ -50,7 +50,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let schema = format!("t{}", uuid::Uuid::new_v4().simple());
         let database_url = std::env::var("TXID_TEST_DATABASE_URL")
-            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable".to_owned());
         let mut settings: BTreeMap<String, String> = [
             ("database.url", database_url.clone()),
             ("database.schema", schema.clone()),
@@ -223,7 +223,7 @@ pub(crate) fn card() -> Value {
     let document = base64(&jpeg(1280, 720));
     json!({
         "document_front": document,
-        "document_back": document,
+        "document_back": base64(&jpeg(1280, 721)),
         "selfie": base64(&jpeg(640, 640)),
         "country": "MA",
         "document_type": "national_id",

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 pub enum ConfigError {
     #[error("cannot read {path}: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{path}: {source}")]
-    Malformed { path: String, source: toml::de::Error },
+    #[error("{path}{place}: {problem}")]
+    Malformed { path: String, place: String, problem: String },
     #[error("{variable}: {message}")]
     Environment { variable: String, message: String },
     #[error("{smaller} ({smaller_ms} ms) must be less than {larger} ({larger_ms} ms): {why}")]
@@ -29,6 +29,32 @@ pub enum ConfigError {
     },
     #[error("{key}: {message}")]
     Invalid { key: &'static str, message: String },
+}
+
+impl ConfigError {
+    /// Says what is wrong and where, never what stands there: it may be a secret in the wrong form.
+    fn malformed(path: String, text: &str, error: &toml::de::Error) -> Self {
+        let line = error.span().filter(|_| !text.is_empty()).and_then(|span| text.get(..span.start));
+        let key = error
+            .to_string()
+            .lines()
+            .find_map(|line| Some(line.strip_prefix("in `")?.trim_end_matches('`').to_owned()));
+        let place = match (line, key) {
+            (Some(before), _) => format!(", line {}", before.matches('\n').count() + 1),
+            (None, Some(key)) => format!(", {key}"),
+            (None, None) => String::new(),
+        };
+        let message = error.message();
+        let problem = match (message.strip_prefix("invalid "), message.split_once(", expected")) {
+            // `invalid type: string "…", expected a sequence`
+            (Some(kind), Some((_, expected))) if kind.starts_with("type") || kind.starts_with("value") => {
+                let found = kind.split([' ', ':']).filter(|word| !word.is_empty()).nth(1).unwrap_or_default();
+                format!("{found} found, expected{expected}")
+            }
+            _ => message.to_owned(),
+        };
+        Self::Malformed { path, place, problem }
+    }
 }
 
 /// Prefix of environment overrides: `TXID__DATABASE__URL` sets `database.url`.
@@ -48,10 +74,10 @@ impl Config {
         let path = file.map_or("defaults".to_owned(), |path| path.display().to_string());
         // Parsed on its own first: only then do errors point at lines of the file.
         if let Err(source) = toml::from_str::<Self>(&text) {
-            return Err(ConfigError::Malformed { path, source });
+            return Err(ConfigError::malformed(path, &text, &source));
         }
         let mut table: toml::Table =
-            toml::from_str(&text).map_err(|source| ConfigError::Malformed { path: path.clone(), source })?;
+            toml::from_str(&text).map_err(|source| ConfigError::malformed(path.clone(), &text, &source))?;
         let mut overridden = false;
         for (variable, value) in environment {
             if let Some(key) = variable.strip_prefix(PREFIX) {
@@ -61,7 +87,7 @@ impl Config {
         }
         let path = if overridden { format!("{path} with {PREFIX}… overrides") } else { path };
         let config = Self::deserialize(toml::Value::Table(table))
-            .map_err(|source| ConfigError::Malformed { path, source })?;
+            .map_err(|source| ConfigError::malformed(path, "", &source))?;
         config.check()?;
         Ok(config)
     }
@@ -106,6 +132,17 @@ fn scalar(value: &str) -> toml::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_in_the_wrong_form_is_not_repeated() {
+        let texts = ["[keys]\nmaster = \"k1:SECRET\"\n", "[database]\nurl = \"postgres://u:SECRET@h/x\n"];
+        for text in texts {
+            let error = load(text, &[]).unwrap_err().to_string();
+            assert!(!error.contains("SECRET") && error.contains("line 2"), "{error}");
+        }
+        let error = load("", &[("TXID__KEYS__MASTER", "k1:SECRET")]).unwrap_err().to_string();
+        assert!(!error.contains("SECRET") && error.contains("expected a sequence"), "{error}");
+    }
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let file = tempfile::NamedTempFile::new().unwrap();

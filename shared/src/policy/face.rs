@@ -42,6 +42,21 @@ pub(super) fn face_match(
             findings.face_mismatch(1.0 - similarity / threshold.max(f32::EPSILON));
             (CheckStatus::Failed, Some(*similarity), Some(*confidence), vec![mismatch])
         }
+        FaceMatchOutcome::Compared { similarity, cosine, confidence }
+            if *cosine >= rules.same_photograph_cosine =>
+        {
+            let mut same = reason(
+                ReasonCode::FraudDetected,
+                Severity::Critical,
+                Check::FaceMatch,
+                "the selfie and the portrait on the document are the same photograph",
+                "Please take a new selfie with your phone's camera.",
+            );
+            same.score = Some(*cosine);
+            same.threshold = Some(rules.same_photograph_cosine);
+            findings.document_fraud("same_photograph", 1.0, false);
+            (CheckStatus::Inconclusive, Some(*similarity), Some(*confidence), vec![same])
+        }
         FaceMatchOutcome::Compared { similarity, confidence, .. } => {
             (CheckStatus::Passed, Some(*similarity), Some(*confidence), Vec::new())
         }

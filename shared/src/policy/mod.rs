@@ -66,6 +66,8 @@ pub struct OcrRules {
 pub struct FaceMatchRules {
     pub similarity: f32,
     pub minimum_confidence: f32,
+    /// −1..1
+    pub same_photograph_cosine: f32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

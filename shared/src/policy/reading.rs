@@ -2,12 +2,20 @@
 
 use super::OcrRules;
 use super::verdict::{Findings, reason};
-use crate::api::{CheckOutcome, ExtractedData, FieldOrigin, OcrCheck};
+use crate::api::{CheckOutcome, ExtractedData, FieldOrigin, OcrCheck, Reason};
+use crate::documents::supported_country;
 use crate::partial::OcrResult;
-use crate::words::{Check, CheckStatus, ReasonCode, Severity};
+use crate::words::{Check, CheckStatus, DocumentType, ImageRole, ReasonCode, Severity};
 use jiff::civil::Date;
 
-pub(super) fn check(ocr: &OcrResult, rules: &OcrRules, today: Date, findings: &mut Findings) -> OcrCheck {
+pub(super) fn check(
+    ocr: &OcrResult,
+    rules: &OcrRules,
+    declared: Option<(&str, DocumentType)>,
+    repeated: Option<ImageRole>,
+    today: Date,
+    findings: &mut Findings,
+) -> OcrCheck {
     let missing_fields: Vec<String> = rules
         .required_fields
         .iter()
@@ -57,9 +65,7 @@ pub(super) fn check(ocr: &OcrResult, rules: &OcrRules, today: Date, findings: &m
         reasons.push(expired);
     }
     if ocr.mrz.as_ref().is_some_and(|mrz| !mrz.valid) {
-        if status == CheckStatus::Passed {
-            status = CheckStatus::Inconclusive;
-        }
+        status = doubtful(status);
         let wrong: Vec<&str> = ocr
             .mrz
             .iter()
@@ -77,11 +83,89 @@ pub(super) fn check(ocr: &OcrResult, rules: &OcrRules, today: Date, findings: &m
         findings.data_inconsistency(0.0, "mrz_check_digit");
     }
 
+    if let Some(image) = repeated {
+        status = doubtful(status);
+        reasons.push(reason(
+            ReasonCode::DataInconsistency,
+            Severity::Critical,
+            Check::Ocr,
+            &format!("`{image}` is the same file as another image"),
+            "The same picture was sent twice. Please take a picture of each side, and a selfie.",
+        ));
+        findings.data_inconsistency(1.0, "repeated_image");
+    }
+    if let Some((country, document)) = declared.filter(|_| ocr.readable) {
+        if let Some(empty) = empty_back(ocr, document) {
+            status = doubtful(status);
+            reasons.push(empty);
+        }
+        if let Some(other) = other_document(ocr, country, document) {
+            status = doubtful(status);
+            reasons.push(other);
+            findings.data_inconsistency(1.0, "declared_document");
+        }
+    }
+
     let confidence = mean(ocr.fields.values().map(|field| field.confidence));
     OcrCheck { outcome: CheckOutcome { check: Check::Ocr, status, confidence, reasons }, missing_fields }
 }
 
-fn quality_reasons(ocr: &OcrResult) -> impl Iterator<Item = crate::api::Reason> {
+/// Doubt takes a pass away and leaves what is worse.
+fn doubtful(status: CheckStatus) -> CheckStatus {
+    if status == CheckStatus::Passed { CheckStatus::Inconclusive } else { status }
+}
+
+/// A back on which nothing is printed is none: a portrait, a table, a blank sheet.
+fn empty_back(ocr: &OcrResult, document: DocumentType) -> Option<Reason> {
+    let back = ocr.sides.iter().find(|side| side.image == ImageRole::DocumentBack)?;
+    (document.back_required() && back.text_lines < LEAST_LINES_OF_A_BACK).then(|| {
+        reason(
+            ReasonCode::DocumentUnreadable,
+            Severity::Critical,
+            Check::Ocr,
+            "`document_back` shows no text of a document",
+            "We could not read the back of your document. Please take a sharp picture of the whole back.",
+        )
+    })
+}
+
+const LEAST_LINES_OF_A_BACK: usize = 2;
+
+/// What was read against what the caller says that it is. Only the machine-readable zone tells a
+/// document's kind and issuer, so a document without one raises nothing here, but for a passport,
+/// which has one.
+fn other_document(ocr: &OcrResult, country: &str, document: DocumentType) -> Option<Reason> {
+    let read = |name: &str| ocr.fields.get(name).map(|field| field.value.as_str());
+    let code = read("document_code").and_then(|code| code.chars().next());
+    let issuer = supported_country(country).map(|known| known.icao);
+    let message = match (document, code) {
+        (DocumentType::Passport, None) => "the machine-readable zone of a passport was not read".to_owned(),
+        (DocumentType::Passport, Some('P')) | (_, None) => String::new(),
+        (DocumentType::NationalId | DocumentType::ResidencePermit, Some('A' | 'C' | 'I' | 'R')) => {
+            String::new()
+        }
+        (_, Some(code)) => {
+            format!("declared as {document}, but the machine-readable zone begins with {code}")
+        }
+    };
+    let message = match (message.is_empty(), read("issuing_country"), issuer) {
+        (true, Some(read), Some(issuer)) if read != issuer => {
+            format!("declared as of {country}, but issued by {read}")
+        }
+        _ => message,
+    };
+    (!message.is_empty()).then(|| {
+        reason(
+            ReasonCode::DataInconsistency,
+            Severity::Critical,
+            Check::Ocr,
+            &message,
+            "This is not the document that was asked for. Please choose the right country and document.",
+        )
+    })
+}
+
+fn quality_reasons(ocr: &OcrResult) -> impl Iterator<Item = Reason> {
     ocr.sides
         .iter()
         .flat_map(|side| side.issues.iter().map(move |issue| (side.image, issue)))

@@ -6,7 +6,9 @@ use crate::api::{
     FraudSignals, LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict,
 };
 use crate::partial::{OcrResult, Partial, StageResult, Unable};
-use crate::words::{Check, CheckStatus, ReasonCode, RiskLevel, Severity, Stage, Status};
+use crate::words::{
+    Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status,
+};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
@@ -17,6 +19,12 @@ pub struct Question<'a> {
     pub thresholds: &'a Thresholds,
     /// Field name → value the caller expects on the document.
     pub expected: &'a BTreeMap<String, String>,
+    /// Country (ISO 3166-1 alpha-2) and kind of document that the caller says it is; `None` where
+    /// nobody said.
+    pub declared: Option<(&'a str, DocumentType)>,
+    /// An image that is the same file as one before it: one file cannot be the front, the back and
+    /// the person.
+    pub repeated: Option<ImageRole>,
     /// The day the verification was accepted (UTC), so that a replay tomorrow decides the same.
     pub today: Date,
 }
@@ -72,10 +80,10 @@ fn answer(
     findings: &mut Findings,
     checks: &mut Checks,
 ) {
-    let Question { thresholds, expected, today, .. } = question;
+    let Question { thresholds, expected, declared, repeated, today, .. } = question;
     match (check, result) {
         (Check::Ocr, Some(StageResult::Ocr(ocr))) => {
-            checks.ocr = Some(reading::check(ocr, &rules.ocr, *today, findings));
+            checks.ocr = Some(reading::check(ocr, &rules.ocr, *declared, *repeated, *today, findings));
         }
         (Check::DataValidation, Some(StageResult::Ocr(ocr))) => {
             checks.data_validation = Some(data::check(ocr, expected, *today, findings));

@@ -1,9 +1,9 @@
 use super::*;
 use crate::partial::{
     Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldComparison, FieldSource, FraudKind,
-    FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat, OcrResult, Timing,
+    FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat, OcrResult, SideReading,
+    Timing,
 };
-use crate::words::ImageRole;
 use jiff::civil::date;
 
 const POLYGON: crate::partial::Polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
@@ -72,8 +72,13 @@ fn decided_with(
         (Stage::Fraud, partial(StageResult::Fraud(FraudResult::default()))),
     ]);
     change(&mut partials);
-    let question = Question { checks, thresholds, expected, today: date(2026, 11, 22) };
-    let decision = decide(&question, &partials, &Policy::default());
+    let question =
+        Question { checks, thresholds, expected, declared: None, repeated: None, today: date(2026, 11, 22) };
+    decided_on(&question, &partials)
+}
+
+fn decided_on(question: &Question<'_>, partials: &BTreeMap<Stage, Partial>) -> Decision {
+    let decision = decide(question, partials, &Policy::default());
     let sum: u32 = decision.verdict.risk_factors.iter().map(|factor| factor.weight).sum();
     assert_eq!(sum, decision.verdict.risk_score, "the factors must add up");
     decision
@@ -273,4 +278,82 @@ fn only_the_checks_asked_for_are_answered() {
     let decision = decided_with(&[Check::FaceMatch], &Thresholds::default(), &BTreeMap::new(), |_| {});
     assert_eq!(decision.verdict.checks.outcomes().count(), 1);
     assert!(decision.verdict.extracted_data.is_none());
+}
+
+/// A flawless reading of a document of which this was read, declared as that.
+fn declared(country: &str, document: DocumentType, read: &[(&str, &str)], lines_of_back: usize) -> Decision {
+    let mut ocr = good_ocr();
+    for (name, value) in read {
+        ocr.fields.insert((*name).to_owned(), field(value));
+    }
+    ocr.sides.push(SideReading {
+        image: ImageRole::DocumentBack,
+        rotation_degrees: 0,
+        text_lines: lines_of_back,
+        confidence: 0.9,
+        issues: Vec::new(),
+    });
+    let question = Question {
+        checks: &[Check::Ocr],
+        thresholds: &Thresholds::default(),
+        expected: &BTreeMap::new(),
+        declared: Some((country, document)),
+        repeated: None,
+        today: date(2026, 11, 22),
+    };
+    decided_on(&question, &BTreeMap::from([(Stage::Ocr, partial(StageResult::Ocr(ocr)))]))
+}
+
+#[test]
+fn another_document_than_declared_is_never_verified() {
+    let card = [("document_code", "I"), ("issuing_country", "MAR")];
+    let passport = [("document_code", "P"), ("issuing_country", "MAR")];
+    for (country, document, read) in [
+        ("FR", DocumentType::NationalId, &card[..]),
+        ("MA", DocumentType::DrivingLicense, &card),
+        ("MA", DocumentType::Passport, &card),
+        ("MA", DocumentType::Passport, &[]),
+        ("FR", DocumentType::Passport, &passport),
+        ("MA", DocumentType::NationalId, &passport),
+    ] {
+        let decision = declared(country, document, read, 9);
+        assert_eq!(decision.status, Status::ManualReview, "{country} {document} {read:?}");
+        assert_eq!(codes(&decision), [ReasonCode::DataInconsistency], "{country} {document} {read:?}");
+    }
+    assert_eq!(declared("MA", DocumentType::NationalId, &card, 9).status, Status::Verified);
+    assert_eq!(declared("MA", DocumentType::Passport, &passport, 9).status, Status::Verified);
+    assert_eq!(declared("KE", DocumentType::NationalId, &[], 9).status, Status::Verified);
+}
+
+#[test]
+fn a_back_without_print_is_none() {
+    let decision = declared("MA", DocumentType::NationalId, &[], 0);
+    assert_eq!(decision.status, Status::ManualReview);
+    assert_eq!(codes(&decision), [ReasonCode::DocumentUnreadable]);
+}
+
+#[test]
+fn one_file_in_two_roles_is_not_verified() {
+    let question = Question {
+        checks: &[Check::Ocr],
+        thresholds: &Thresholds::default(),
+        expected: &BTreeMap::new(),
+        declared: None,
+        repeated: Some(ImageRole::DocumentBack),
+        today: date(2026, 11, 22),
+    };
+    let ocr = BTreeMap::from([(Stage::Ocr, partial(StageResult::Ocr(good_ocr())))]);
+    let decision = decided_on(&question, &ocr);
+    assert_eq!(decision.status, Status::ManualReview);
+    assert_eq!(codes(&decision), [ReasonCode::DataInconsistency]);
+}
+
+#[test]
+fn a_selfie_cut_out_of_the_document_is_not_verified() {
+    let decision = decided(|partials| {
+        let same = FaceMatchOutcome::Compared { similarity: 0.999, cosine: 0.99, confidence: 0.95 };
+        partials.insert(Stage::FaceMatch, partial(face(same)));
+    });
+    assert_eq!(decision.status, Status::ManualReview);
+    assert_eq!(codes(&decision), [ReasonCode::FraudDetected]);
 }
