@@ -1,7 +1,9 @@
 //! What the end-to-end tests, the demo and the benchmarks share: a fleet of real processes on real
 //! services, a webhook receiver, stub stages.
 
+pub mod collector;
 pub mod fleet;
 pub mod pictures;
+pub mod proxy;
 pub mod receiver;
 pub mod stubs;

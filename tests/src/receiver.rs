@@ -33,18 +33,30 @@ struct Shared {
     delivered: Mutex<Vec<Delivered>>,
     /// Answers still to give; 200 when there are none.
     answers: Mutex<VecDeque<StatusCode>>,
+    /// False: only counted, so that a measurement is not about its receiver.
+    remember: bool,
     count: watch::Sender<usize>,
 }
 
 impl Receiver {
     /// Listens on loopback until the runtime ends.
-    #[expect(clippy::disallowed_methods, reason = "a test double that lives as long as its test")]
     pub async fn start() -> anyhow::Result<Self> {
+        Self::listen(true).await
+    }
+
+    /// One that only counts what comes in.
+    pub async fn counting() -> anyhow::Result<Self> {
+        Self::listen(false).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test double that lives as long as its test")]
+    async fn listen(remember: bool) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/hook", listener.local_addr()?);
         let state = Arc::new(Shared {
             delivered: Mutex::default(),
             answers: Mutex::default(),
+            remember,
             count: watch::channel(0).0,
         });
         let router = Router::new().route("/hook", post(receive)).with_state(state.clone());
@@ -65,9 +77,10 @@ impl Receiver {
         *self.state.count.borrow()
     }
 
-    /// Like [`Self::wait_for`] without copying what came in.
-    pub async fn wait_for_count(&self, count: usize) {
+    /// Like [`Self::wait_for`] without copying what came in: how many there are now.
+    pub async fn wait_for_count(&self, count: usize) -> usize {
         let _ = self.state.count.subscribe().wait_for(|now| *now >= count).await;
+        self.count()
     }
 
     /// Waits until `count` requests have come in.
@@ -99,17 +112,23 @@ impl Delivered {
 async fn receive(State(state): State<Arc<Shared>>, headers: HeaderMap, raw: Bytes) -> StatusCode {
     let answer = state.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let status = answer.unwrap_or(StatusCode::OK);
+    if state.remember {
+        let delivered = delivered(headers, &raw, status);
+        state.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
+    }
+    state.count.send_modify(|count| *count += 1);
+    status
+}
+
+fn delivered(headers: HeaderMap, raw: &[u8], status: StatusCode) -> Delivered {
     let text =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let delivered = Delivered {
+    Delivered {
         event_id: text("webhook-id"),
         timestamp: text("webhook-timestamp"),
-        body: serde_json::from_slice(&raw).unwrap_or_default(),
+        body: serde_json::from_slice(raw).unwrap_or_default(),
         raw: raw.to_vec(),
         headers,
         status,
-    };
-    state.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
-    state.count.send_modify(|count| *count += 1);
-    status
+    }
 }

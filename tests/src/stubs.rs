@@ -6,7 +6,7 @@ use txid_shared::partial::{
     FaceMatchOutcome, FaceMatchResult, Field, FieldSource, FraudResult, LivenessOutcome, LivenessResult,
     OcrResult, StageResult, Timing,
 };
-use txid_shared::words::{ImageRole, Stage as StageName};
+use txid_shared::words::{DocumentType, ImageRole, Stage as StageName};
 use txid_worker::inference::Engine;
 use txid_worker::stages::{Outcome, Stage, StageInput};
 
@@ -41,7 +41,12 @@ impl Stage for Stub {
         if !self.behaviour.busy.is_zero() {
             std::thread::sleep(self.behaviour.busy);
         }
-        Outcome::completed(good_result(self.stage), Timing::default())
+        let mut result = good_result(self.stage);
+        // A passport has a machine-readable zone.
+        if let (StageResult::Ocr(ocr), Some(DocumentType::Passport)) = (&mut result, input.document_type) {
+            ocr.fields.insert("document_code".to_owned(), field("P"));
+        }
+        Outcome::completed(result, Timing::default())
     }
 }
 
@@ -49,18 +54,21 @@ pub fn stages(behaviour: Behaviour) -> Vec<Arc<dyn Stage>> {
     StageName::ALL.iter().map(|stage| Arc::new(Stub { stage: *stage, behaviour }) as Arc<dyn Stage>).collect()
 }
 
+fn field(value: &str) -> Field {
+    Field {
+        value: value.to_owned(),
+        raw: value.to_owned(),
+        confidence: 0.99,
+        source: FieldSource::Visual,
+        image: ImageRole::DocumentFront,
+        polygon: [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0]],
+    }
+}
+
 /// What the stage finds on a flawless submission.
 pub fn good_result(stage: StageName) -> StageResult {
     match stage {
         StageName::Ocr => {
-            let field = |value: &str| Field {
-                value: value.to_owned(),
-                raw: value.to_owned(),
-                confidence: 0.99,
-                source: FieldSource::Visual,
-                image: ImageRole::DocumentFront,
-                polygon: [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0]],
-            };
             let fields = [
                 ("full_name", "Mohammed El Amrani"),
                 ("first_name", "Mohammed"),

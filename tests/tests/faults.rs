@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use txid_shared::words::Stage;
 use txid_tests::fleet::{Client, Node, PrivateBroker, Role, Space};
+use txid_tests::proxy::BrokerProxy;
 use txid_tests::receiver::Receiver;
 
 struct Scene {
@@ -147,7 +149,6 @@ async fn redis_flushed_while_half_of_the_partials_are_in_costs_time_only() {
 }
 
 #[tokio::test]
-#[ignore = "open: passes alone (3 of 3) since the node script was mended; not yet run beside the other tests"]
 async fn rabbitmq_restarted_under_load_loses_nothing() {
     let broker = PrivateBroker::start().unwrap();
     let scene = scene(Space::on_broker(&broker.url).await.unwrap()).await;
@@ -163,6 +164,28 @@ async fn rabbitmq_restarted_under_load_loses_nothing() {
     ids.extend(during);
     ids.extend(submit(&client, 5).await);
     scene.assert_all_decided_once(&client, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_cut_under_load_lose_nothing_and_leave_no_more_in_hand_than_permits() {
+    const PREFETCH: usize = 2;
+    let mut space = Space::new().await.unwrap();
+    space.set("worker.prefetch", &PREFETCH.to_string());
+    let scene = scene(space).await;
+    let scheduler = scene.space.node(Role::Scheduler).unwrap();
+    let client = scene.space.client(&scheduler, &scene.key).unwrap();
+    let config = scene.space.config().unwrap();
+    // 160 jobs: each cut falls where most of them are still to come.
+    let proxy = BrokerProxy::start(config.broker.url.reveal(), 3, 25).await.unwrap();
+    let by_proxy = [("TXID__BROKER__URL", proxy.url.as_str()), ("STUB_BUSY_MS", "20")];
+    let _worker = scene.space.node_with(Role::StubWorker, &by_proxy).unwrap();
+    let ids = submit(&client, 40).await;
+    scene.assert_all_decided_once(&client, &ids).await;
+
+    assert_eq!(proxy.cuts(), 3);
+    let most_in_hand = proxy.most_in_hand();
+    assert_eq!(most_in_hand.len(), Stage::ALL.len(), "{most_in_hand:?}");
+    assert!(most_in_hand.values().all(|most| *most <= PREFETCH), "{most_in_hand:?}");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl Client {
         let document = STANDARD.encode(crate::pictures::blank_document());
         json!({
             "document_front": document,
-            "document_back": document,
+            "document_back": STANDARD.encode(crate::pictures::jpeg(1280, 721)),
             "selfie": STANDARD.encode(crate::pictures::blank_selfie()),
             "country": "MA",
             "document_type": "national_id",

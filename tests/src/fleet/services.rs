@@ -37,7 +37,10 @@ impl Space {
         let settings = [
             (
                 "DATABASE__URL",
-                service("TXID_TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
+                service(
+                    "TXID_TEST_DATABASE_URL",
+                    "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable",
+                ),
             ),
             ("DATABASE__SCHEMA", unique.clone()),
             ("DATABASE__MAX_CONNECTIONS", "6".to_owned()),

@@ -4,10 +4,12 @@
 use super::Sample;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::{try_join, try_join_all};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use tokio::sync::Semaphore;
 use txid_tests::fleet::{Client, Role, Space};
 use txid_tests::pictures;
 use txid_tests::receiver::Receiver;
@@ -62,9 +64,9 @@ async fn measure(
 ) -> anyhow::Result<Measured> {
     space.set(
         "telemetry.filter",
-        "warn,txid_worker::service=info,txid_worker::health=info,txid_scheduler=info",
+        "warn,txid_worker::service=info,txid_worker::health=info,txid_scheduler::service=info",
     );
-    let receiver = Receiver::start().await?;
+    let receiver = Receiver::counting().await?;
     let (key, _) = space.account(Some(&receiver.url)).await?;
     let scheduler = space.node(Role::Scheduler)?;
     let worker = space.node(worker)?;
@@ -100,23 +102,33 @@ async fn run(
 ) -> anyhow::Result<()> {
     let before = receiver.count();
     let submitted = Arc::new(AtomicUsize::new(0));
+    // Not more open than agreed. One waits for what arrives: if every submitter did, each arrival would
+    // wake them all.
+    let open = Arc::new(Semaphore::new(open_at_once));
     let submitters = (0..open_at_once.min(count)).map(|_| {
-        let (client, receiver, bodies, submitted) =
-            (client.clone(), receiver.clone(), bodies.clone(), submitted.clone());
+        let (client, bodies, submitted, open) =
+            (client.clone(), bodies.clone(), submitted.clone(), open.clone());
         async move {
             loop {
                 let number = submitted.fetch_add(1, Ordering::Relaxed);
                 if number >= count {
                     return anyhow::Ok(());
                 }
-                // Not more open than agreed.
-                receiver.wait_for_count(before + (number + 1).saturating_sub(open_at_once)).await;
+                open.acquire().await?.forget();
                 client.submit_text(&bodies[number % bodies.len()]).await?;
             }
         }
     });
-    futures_util::future::try_join_all(submitters).await?;
-    receiver.wait_for_count(before + count).await;
+    let arrivals = async {
+        let mut arrived = 0;
+        while arrived < count {
+            let now = receiver.wait_for_count(before + arrived + 1).await.saturating_sub(before);
+            open.add_permits(now.saturating_sub(arrived));
+            arrived = now;
+        }
+        anyhow::Ok(())
+    };
+    try_join(try_join_all(submitters), arrivals).await?;
     Ok(())
 }
 
