@@ -11,7 +11,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVICES := $(TARGET)/services
 export TXID_SERVICES_FOLDER := $(SERVICES)
 # One set of packages in every command, so that nothing is built twice with other features.
-RELEASE := $(CARGO) build --locked --release --workspace --bins
+# `demo` and `test` share the development build: its dependencies are optimised, the stages as well.
+BUILD := $(CARGO) build --locked --workspace --bins
+RELEASE := $(BUILD) --release
 
 .PHONY: help demo up test lint bench measure models setup services clean
 
@@ -26,18 +28,14 @@ help:
 	@echo 'make setup    models and services, so that make test needs no network'
 	@echo 'make clean    stop the services started here and remove what was built'
 
-demo:
-	$(RELEASE)
-	"$(TARGET)/release/txid" models fetch --group run --group test
-	"$(TARGET)/release/demo"
+demo: models
+	"$(TARGET)/debug/demo"
 
-up:
-	$(RELEASE)
-	"$(TARGET)/release/txid" models fetch --group run --group test
-	"$(TARGET)/release/demo" --stay
+up: models
+	"$(TARGET)/debug/demo" --stay
 
 models:
-	$(CARGO) build --locked --workspace --bins
+	$(BUILD)
 	"$(TARGET)/debug/txid" models fetch --group run --group test
 
 services:
@@ -51,8 +49,8 @@ test: setup
 	@set -a; . "$(SERVICES)/env"; set +a; \
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run --locked --workspace; \
-	else $(CARGO) test --locked --workspace; fi
+	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
+	else $(CARGO) test --locked --workspace --no-fail-fast; fi
 
 lint:
 	$(CARGO) fmt --all --check
