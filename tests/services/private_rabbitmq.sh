@@ -46,6 +46,8 @@ END
         export RABBITMQ_DIST_PORT; RABBITMQ_DIST_PORT=$(cat "$dir/dist")
         export RABBITMQ_MNESIA_BASE=$dir/mnesia RABBITMQ_LOG_BASE=$dir/log
         export RABBITMQ_CONFIG_FILE=$dir/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=$dir/none
+        # A node that is killed must not leave its dump in the folder that the test was started from.
+        export ERL_CRASH_DUMP=$dir/log/erl_crash.dump
         export RABBITMQ_ENABLED_PLUGINS_FILE=$dir/enabled_plugins RABBITMQ_PID_FILE=$dir/rabbitmq.pid
         mkdir -p "$RABBITMQ_MNESIA_BASE" "$RABBITMQ_LOG_BASE"
         local epmd; epmd=$(command -v epmd || ls /usr/lib/erlang/erts-*/bin/epmd 2>/dev/null | tail -n 1)
