@@ -11,6 +11,7 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use txid_shared::config::Config;
 use txid_shared::partial::{FaceMatchOutcome, Partial, StageResult};
 use txid_shared::policy::{Policy, Question, Thresholds, decide};
@@ -18,6 +19,9 @@ use txid_shared::words::{Check, DocumentType, Lane, Stage};
 use txid_worker::imaging::SourceImage;
 use txid_worker::service::Inference;
 use txid_worker::stages::{Images, Outcome, StageInput};
+
+/// Somebody watches and can stop it: only what never ends is given up.
+const LIMIT: Duration = Duration::from_secs(600);
 
 #[derive(Args)]
 pub struct Options {
@@ -176,7 +180,7 @@ impl Bench {
             document_type: self.options.document_type,
         };
         let stage = self.kind.check().stage();
-        match self.inference.pool.run(stage, input, Lane::Batch).await {
+        match self.inference.pool.run(stage, input, Lane::Batch, LIMIT).await {
             Outcome::Completed(completed) => {
                 let partial = Partial {
                     result: completed.result,

@@ -123,6 +123,7 @@ pub struct Worker {
     pub threads: Option<usize>,
     /// Jobs in hand per queue; absent: twice the threads.
     pub prefetch: Option<u16>,
+    /// The longest a stage may run, once it has a thread.
     pub stage_deadline_ms: u64,
     /// The longest a single model run may take; a check at start, see the time ladder.
     pub inference_limit_ms: u64,

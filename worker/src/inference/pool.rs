@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use txid_shared::words::{ImageRole, Lane, Stage as StageName};
 
@@ -47,6 +48,7 @@ struct Waiting {
 struct Job {
     stage: StageName,
     input: StageInput,
+    started: oneshot::Sender<()>,
     reply: oneshot::Sender<Outcome>,
     _place: OwnedSemaphorePermit,
 }
@@ -101,26 +103,35 @@ impl InferencePool {
 
     /// Runs a stage on the next free thread, interactive before batch. Waits for a place while the
     /// lane is full. When the returned future is dropped before the stage starts, it never starts;
-    /// a stage that has started runs to its end.
-    pub async fn run(&self, stage: StageName, input: StageInput, lane: Lane) -> Outcome {
+    /// a stage that has started runs to its end, but its outcome is void once it took `limit`.
+    /// Waiting for a thread does not count: a busy machine must not burn attempts.
+    pub async fn run(&self, stage: StageName, input: StageInput, lane: Lane, limit: Duration) -> Outcome {
         let closed =
             || Outcome::Retry { class: "shutting_down", message: "the worker is stopping".to_owned() };
         let index = lane_index(lane);
         let [interactive, batch] = &self.places;
         let places = if index == 0 { interactive } else { batch };
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return closed() };
-        let (reply, answer) = oneshot::channel();
+        let ((started, start), (reply, answer)) = (oneshot::channel(), oneshot::channel());
         {
             let mut waiting = self.shared.lock();
             if waiting.closed {
                 return closed();
             }
             if let Some(queue) = waiting.lanes.get_mut(index) {
-                queue.push_back(Job { stage, input, reply, _place: place });
+                queue.push_back(Job { stage, input, started, reply, _place: place });
             }
         }
         self.shared.arrived.notify_one();
-        answer.await.unwrap_or_else(|_| closed())
+        if start.await.is_err() {
+            return closed();
+        }
+        match tokio::time::timeout(limit, answer).await {
+            Ok(outcome) => outcome.unwrap_or_else(|_| closed()),
+            Err(_) => {
+                Outcome::Retry { class: "deadline_exceeded", message: format!("longer than {limit:?}") }
+            }
+        }
     }
 }
 
@@ -142,9 +153,10 @@ impl Shared {
     }
 
     fn work(&self, mut engine: Engine) {
-        while let Some(Job { stage, input, reply, _place: place }) = self.next() {
+        while let Some(Job { stage, input, started, reply, _place: place }) = self.next() {
             drop(place);
-            if reply.is_closed() {
+            // Nobody waits any more.
+            if started.send(()).is_err() {
                 continue;
             }
             let outcome = self.run(stage, &input, &mut engine);
@@ -217,6 +229,8 @@ mod tests {
         }
     }
 
+    const LIMIT: Duration = Duration::from_secs(60);
+
     fn one_thread() -> (Arc<InferencePool>, mpsc::Receiver<Option<String>>, mpsc::Sender<Order>) {
         let (started, starts) = mpsc::channel();
         let (orders, taken) = mpsc::channel();
@@ -244,7 +258,7 @@ mod tests {
         let (pool, starts, orders) = one_thread();
         let submit = |label: &str, lane| {
             let (pool, input) = (Arc::clone(&pool), input(label));
-            async move { pool.run(StageName::Fraud, input, lane).await }
+            async move { pool.run(StageName::Fraud, input, lane, LIMIT).await }
         };
         let order = async {
             assert_eq!(starts.recv().unwrap().as_deref(), Some("first"));
@@ -271,9 +285,9 @@ mod tests {
         let (pool, _starts, orders) = one_thread();
         orders.send(Order::Panic).unwrap();
         orders.send(Order::Finish).unwrap();
-        let crashed = pool.run(StageName::Fraud, input("a"), Lane::Interactive).await;
+        let crashed = pool.run(StageName::Fraud, input("a"), Lane::Interactive, LIMIT).await;
         assert!(matches!(crashed, Outcome::Retry { class: "crashed", .. }), "{crashed:?}");
-        let fine = pool.run(StageName::Fraud, input("b"), Lane::Interactive).await;
+        let fine = pool.run(StageName::Fraud, input("b"), Lane::Interactive, LIMIT).await;
         assert!(matches!(fine, Outcome::Completed(_)), "{fine:?}");
     }
 
@@ -282,7 +296,7 @@ mod tests {
         let (pool, starts, orders) = one_thread();
         let runs = (0..12).map(|number| {
             let pool = Arc::clone(&pool);
-            async move { pool.run(StageName::Fraud, input(&number.to_string()), Lane::Batch).await }
+            async move { pool.run(StageName::Fraud, input(&number.to_string()), Lane::Batch, LIMIT).await }
         });
         let drive = async {
             for _ in 0..12 {
@@ -299,13 +313,13 @@ mod tests {
     async fn work_that_nobody_waits_for_is_not_started() {
         let (pool, starts, orders) = one_thread();
         let abandoned = async {
-            let late = pool.run(StageName::Fraud, input("late"), Lane::Batch);
+            let late = pool.run(StageName::Fraud, input("late"), Lane::Batch, LIMIT);
             tokio::select! { biased; _ = late => panic!("ran"), () = until_queued(&pool, 1) => {} }
             orders.send(Order::Finish).unwrap();
         };
         let first = async {
             let (outcome, ()) =
-                tokio::join!(pool.run(StageName::Fraud, input("first"), Lane::Batch), async {
+                tokio::join!(pool.run(StageName::Fraud, input("first"), Lane::Batch, LIMIT), async {
                     until_started(&starts).await;
                     abandoned.await;
                 });
@@ -313,7 +327,7 @@ mod tests {
         };
         assert!(matches!(first.await, Outcome::Completed(_)));
         orders.send(Order::Finish).unwrap();
-        let next = pool.run(StageName::Fraud, input("next"), Lane::Batch).await;
+        let next = pool.run(StageName::Fraud, input("next"), Lane::Batch, LIMIT).await;
         assert!(matches!(next, Outcome::Completed(_)));
         assert_eq!(starts.recv().unwrap().as_deref(), Some("next"));
     }
@@ -325,9 +339,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn waiting_for_a_thread_does_not_count_and_running_does() {
+        let (pool, _starts, orders) = one_thread();
+        let (short, shorter) = (Duration::from_millis(600), Duration::from_millis(500));
+        let waiting = pool.run(StageName::Fraud, input("waiting"), Lane::Batch, shorter);
+        let held = async {
+            // Interactive, so that it is first; nobody lets it finish in time.
+            let held = pool.run(StageName::Fraud, input("held"), Lane::Interactive, short).await;
+            assert!(matches!(held, Outcome::Retry { class: "deadline_exceeded", .. }), "{held:?}");
+            orders.send(Order::Finish).unwrap();
+            orders.send(Order::Finish).unwrap();
+        };
+        let ((), outcome) = tokio::join!(held, waiting);
+        assert!(matches!(outcome, Outcome::Completed(_)), "{outcome:?}");
+    }
+
+    #[tokio::test]
     async fn a_stage_that_is_not_served_here_is_retried_elsewhere() {
         let (pool, _starts, _orders) = one_thread();
-        let outcome = pool.run(StageName::Ocr, input("a"), Lane::Batch).await;
+        let outcome = pool.run(StageName::Ocr, input("a"), Lane::Batch, LIMIT).await;
         assert!(matches!(outcome, Outcome::Retry { class: "not_served", .. }), "{outcome:?}");
     }
 }

@@ -144,15 +144,7 @@ impl Runner {
                 };
             }
         };
-        let running = self.pool.run(stage, input, job.lane);
-        let outcome = match tokio::time::timeout(self.stage_deadline, running).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let message = format!("longer than {:?}", self.stage_deadline);
-                return Ran::Failed { class: "deadline_exceeded", message };
-            }
-        };
-        match outcome {
+        match self.pool.run(stage, input, job.lane, self.stage_deadline).await {
             Outcome::Completed(completed) => {
                 let mut timing = completed.timing;
                 timing.queue_ms = queued.as_secs_f32().max(0.0) * 1e3;
