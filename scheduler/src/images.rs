@@ -2,6 +2,7 @@
 //! Costs a walk over the file's segments, no decoding, so that a bomb is refused for free.
 
 use txid_shared::api::{ApiError, ErrorCode};
+use txid_shared::policy::Thresholds;
 use txid_shared::words::ImageRole;
 
 /// The contract's limit on one decoded upload.
@@ -30,6 +31,12 @@ pub(crate) enum LowResolution {
     Reject,
     /// Taken; the verdict lists a quality issue.
     Note,
+}
+
+impl LowResolution {
+    pub(crate) fn of(thresholds: &Thresholds) -> Self {
+        if thresholds.reject_low_resolution == Some(true) { Self::Reject } else { Self::Note }
+    }
 }
 
 /// Why a file is no picture for us; carries what to tell the caller.

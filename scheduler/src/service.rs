@@ -46,7 +46,7 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
         let relay = Relay::new(&services, config.relay.clone(), outbox_filled.clone());
         background.spawn(relay.run(background.stopping().clone()));
     }
-    let sweeper = Sweeper::new(context.clone(), config.sweeper.clone(), outbox_filled.clone());
+    let sweeper = Sweeper::new(&services, config.sweeper.clone(), outbox_filled.clone());
     let recover = queue.is_volatile();
     background.spawn(sweeper.run(recover, background.stopping().clone()));
     let dead_letters = DeadLetters::new(context, queue, outbox_filled.clone());

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use txid_shared::api::{ApiError, ErrorCode, ImageInfo, Mode};
 use txid_shared::documents::{SUPPORTED, supported_country};
+use txid_shared::ids::VerificationId;
 use txid_shared::policy::Thresholds;
 use txid_shared::request::SealedRequest;
 use txid_shared::sha256_hex;
@@ -53,6 +54,7 @@ pub(crate) struct Submission {
     pub(crate) metadata: Map<String, Value>,
     pub(crate) request: SealedRequest,
     pub(crate) images: Vec<Picture>,
+    pub(crate) retry_of: Option<VerificationId>,
 }
 
 #[derive(Debug)]
@@ -80,23 +82,13 @@ impl Submission {
                 .map(|(check, _)| check)
                 .collect::<Vec<_>>(),
         );
-        let mut stages: Vec<Stage> = checks.iter().map(|check| check.stage()).collect();
-        stages.sort();
-        stages.dedup();
-        let mode = match form.text("mode")?.as_deref() {
-            None | Some("sync") => Mode::Sync,
-            Some("async") => Mode::Async,
-            Some(_) => return Err(ApiError::invalid("mode", "`mode` must be `sync` or `async`")),
-        };
+        let stages = stages(&checks);
+        let mode = mode(form)?;
         let webhook_url = form.text("webhook_url")?.map(Cow::into_owned);
         if let Some(url) = &webhook_url {
             web_address("webhook_url", url)?;
         }
-        let low = if thresholds.reject_low_resolution == Some(true) {
-            LowResolution::Reject
-        } else {
-            LowResolution::Note
-        };
+        let low = LowResolution::of(&thresholds);
         let metadata = metadata(form)?;
         required_pictures(form, document_type, &checks)?;
         let images = ImageRole::ALL
@@ -104,8 +96,25 @@ impl Submission {
             .filter_map(|role| picture(form, *role, low).transpose())
             .collect::<Result<_, _>>()?;
         let request = SealedRequest { thresholds, expected, webhook_url };
-        Ok(Self { country, document_type, checks, stages, mode, metadata, request, images })
+        let retry_of = None;
+        Ok(Self { country, document_type, checks, stages, mode, metadata, request, images, retry_of })
     }
+}
+
+pub(crate) fn mode(form: &Form<'_>) -> Result<Mode, ApiError> {
+    match form.text("mode")?.as_deref() {
+        None | Some("sync") => Ok(Mode::Sync),
+        Some("async") => Ok(Mode::Async),
+        Some(_) => Err(ApiError::invalid("mode", "`mode` must be `sync` or `async`")),
+    }
+}
+
+/// What has to run for `checks`.
+pub(crate) fn stages(checks: &[Check]) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = checks.iter().map(|check| check.stage()).collect();
+    stages.sort();
+    stages.dedup();
+    stages
 }
 
 fn document(form: &Form<'_>) -> Result<(&'static str, DocumentType), ApiError> {
@@ -280,7 +289,11 @@ fn required_pictures(form: &Form<'_>, document: DocumentType, checks: &[Check]) 
     Ok(())
 }
 
-fn picture(form: &Form<'_>, role: ImageRole, low: LowResolution) -> Result<Option<Picture>, ApiError> {
+pub(crate) fn picture(
+    form: &Form<'_>,
+    role: ImageRole,
+    low: LowResolution,
+) -> Result<Option<Picture>, ApiError> {
     let bytes = match form.one(role.as_str())? {
         None => return Ok(None),
         Some(Given::File(bytes)) => bytes.clone(),

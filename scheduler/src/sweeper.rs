@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::conclude::{ConcludeError, Context, conclude};
 use txid_shared::config::{self, ms};
 use txid_shared::partial::Partial;
 use txid_shared::partials::{PartialsError, Sealed};
 use txid_shared::sealed::open_partials;
+use txid_shared::services::Services;
 use txid_shared::store::{Case, Overdue, StoreError};
 use txid_shared::telemetry::Metrics;
 use txid_shared::words::{Stage, Status};
@@ -19,6 +21,7 @@ const BATCH: i64 = 500;
 
 pub struct Sweeper {
     context: Context,
+    blobs: Blobs,
     settings: config::Sweeper,
     outbox_filled: Arc<Notify>,
 }
@@ -31,11 +34,14 @@ pub enum SweepError {
     Partials(#[from] PartialsError),
     #[error(transparent)]
     Conclude(#[from] ConcludeError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
 }
 
 impl Sweeper {
-    pub fn new(context: Context, settings: config::Sweeper, outbox_filled: Arc<Notify>) -> Self {
-        Self { context, settings, outbox_filled }
+    pub fn new(services: &Services, settings: config::Sweeper, outbox_filled: Arc<Notify>) -> Self {
+        let Services { context, blobs, .. } = services.clone();
+        Self { context, blobs, settings, outbox_filled }
     }
 
     /// `recover`: the queue died with the process before, so everything pending is enqueued at once.
@@ -54,6 +60,12 @@ impl Sweeper {
             }
             if let Err(error) = self.sweep().await {
                 tracing::error!(%error, "overdue verifications cannot be swept");
+            }
+            if let Err(error) = self.remove_remains().await {
+                tracing::error!(%error, "blobs of erased verifications cannot be removed");
+            }
+            if let Err(error) = self.link_audit().await {
+                tracing::error!(%error, "the audit trail cannot be linked");
             }
         }
     }
@@ -101,6 +113,21 @@ impl Sweeper {
             }
         }
         Ok(swept)
+    }
+
+    /// Blobs that an erasure could not remove. They are unreadable since.
+    pub async fn remove_remains(&self) -> Result<(), SweepError> {
+        for (account, id) in self.context.store.remains(BATCH).await? {
+            self.blobs.remove_all(&format!("{account}/{id}")).await?;
+            self.context.store.nothing_remains(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Until nothing is left to link.
+    pub async fn link_audit(&self) -> Result<(), SweepError> {
+        while self.context.store.link_audit().await? > 0 {}
+        Ok(())
     }
 
     async fn one(&self, overdue: &Overdue, sealed: Sealed) -> Result<bool, SweepError> {

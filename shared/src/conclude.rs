@@ -93,18 +93,26 @@ async fn write_verdict(
     let fraud_detected = fraud.is_some_and(|check| check.outcome.status == CheckStatus::Failed);
     let types =
         decision.status.event().into_iter().chain(fraud_detected.then_some(EventType::FraudSignalDetected));
-    let data = present(case, Some(decision.verdict), decision.status, Some(now));
+    let data = Verification {
+        status: decision.status,
+        completed_at: Some(now),
+        verdict: Some(decision.verdict),
+        ..present(case)
+    };
     let events = types.map(|event_type| event(&key, event_type, &data, now)).collect::<Result<_, _>>()?;
 
     let finish = Finish {
         id: case.id,
+        from: Status::Pending,
         status: decision.status,
-        sealed_verdict,
+        sealed_verdict: Some(sealed_verdict),
+        sealed_review: None,
         events,
         webhook_url: request.webhook_url,
         traceparent: current_traceparent().or_else(|| case.traceparent.clone()),
         now,
         actor: ACTOR.to_owned(),
+        action: "verification.decided",
     };
     crate::crash::point("conclude.before_finish");
     let won = context.store.finish(&finish).await?;
@@ -123,7 +131,7 @@ async fn write_verdict(
 }
 
 /// The exact bytes that will be signed and sent, sealed at the event's id.
-fn event(
+pub fn event(
     key: &SealingKey,
     event_type: EventType,
     data: &Verification,

@@ -1,7 +1,7 @@
 //! Partials and verdicts under a verification's data key. Each is bound to its place, so that one
 //! stage's result cannot stand in for another's.
 
-use crate::api::Verdict;
+use crate::api::{Review, Verdict};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::ids::VerificationId;
 use crate::partial::Partial;
@@ -44,6 +44,18 @@ pub fn seal_verdict(key: &SealingKey, id: VerificationId, verdict: &Verdict) -> 
 
 pub fn open_verdict(key: &SealingKey, id: VerificationId, sealed: &[u8]) -> Result<Verdict, CryptoError> {
     open(key, &verdict_place(id), sealed)
+}
+
+pub fn seal_review(key: &SealingKey, id: VerificationId, review: &Review) -> Result<Vec<u8>, CryptoError> {
+    seal(key, &review_place(id), review)
+}
+
+pub fn open_review(key: &SealingKey, id: VerificationId, sealed: &[u8]) -> Result<Review, CryptoError> {
+    open(key, &review_place(id), sealed)
+}
+
+fn review_place(id: VerificationId) -> String {
+    format!("review/{id}")
 }
 
 fn partial_place(id: VerificationId, stage: Stage) -> String {

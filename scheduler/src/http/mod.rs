@@ -5,7 +5,9 @@ mod body;
 mod documents;
 mod envelope;
 mod health;
+mod lifecycle;
 pub(crate) mod openapi;
+mod query;
 mod verifications;
 mod verify;
 mod webhooks;
@@ -74,7 +76,12 @@ impl Api {
 pub(crate) fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/identity/verify", post(verify::verify))
-        .route("/v1/identity/verifications/{id}", get(verifications::show))
+        .route("/v1/identity/verifications", get(verifications::list))
+        .route("/v1/identity/verifications/{id}", get(verifications::show).delete(lifecycle::delete))
+        .route("/v1/identity/verifications/{id}/cancel", post(lifecycle::cancel))
+        .route("/v1/identity/verifications/{id}/retry", post(lifecycle::retry))
+        .route("/v1/identity/verifications/{id}/review", post(lifecycle::review))
+        .route("/v1/identity/verifications/{id}/audit", get(lifecycle::audit))
         .route("/v1/identity/verifications/{id}/evidence/{evidence_id}", get(verifications::evidence))
         .route("/v1/identity/supported-documents", get(documents::list))
         .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))

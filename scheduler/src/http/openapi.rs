@@ -1,6 +1,6 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
-use super::{documents, health, verifications, verify, webhooks};
+use super::{documents, health, lifecycle, verifications, verify, webhooks};
 use txid_shared::api::Event;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -14,7 +14,13 @@ use utoipa::{Modify, OpenApi};
     ),
     paths(
         verify::verify,
+        verifications::list,
         verifications::show,
+        lifecycle::delete,
+        lifecycle::cancel,
+        lifecycle::retry,
+        lifecycle::review,
+        lifecycle::audit,
         verifications::evidence,
         documents::list,
         webhooks::create,

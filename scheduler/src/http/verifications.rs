@@ -3,6 +3,7 @@
 use super::Api;
 use super::auth::Caller;
 use super::envelope::Refusal;
+use super::query::{List, Parameters};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -12,10 +13,9 @@ use std::sync::Arc;
 use txid_shared::api::{ApiError, ErrorBody, ErrorCode, Verification};
 use txid_shared::blobs::BlobError;
 use txid_shared::ids::{AccountId, DocumentId, VerificationId};
-use txid_shared::present::present;
-use txid_shared::sealed::open_verdict;
-use txid_shared::store::{Row, StoreError};
-use txid_shared::words::Permission;
+use txid_shared::present::present_row;
+use txid_shared::store::{Filter, Row, StoreError};
+use txid_shared::words::{DocumentType, Permission, Status};
 
 /// Retrieve a verification
 #[utoipa::path(get, path = "/v1/identity/verifications/{id}", tag = "identity",
@@ -36,29 +36,79 @@ pub(super) async fn show(
     Ok(Json(load(&api, caller.account_id, id).await?))
 }
 
-/// The row with its verdict opened. Another account's id does not exist.
-pub(super) async fn load(api: &Api, account: AccountId, id: VerificationId) -> Result<Verification, Refusal> {
-    let Row { case, sealed_verdict, completed_at } = row(api, account, id).await?;
-    let verdict = match (&case.wrapped_key, &sealed_verdict) {
-        (Some(_), Some(sealed)) => {
-            let key = api.store.data_key(&case).await.map_err(|error| unreadable(&error))?;
-            Some(open_verdict(&key, id, sealed).map_err(|error| unreadable(&error))?)
-        }
-        _ => None,
+/// List verifications
+#[utoipa::path(get, path = "/v1/identity/verifications", tag = "identity",
+    params(
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Default 20"),
+        ("starting_after" = Option<String>, Query, description = "`ver_…`: older than this one"),
+        ("ending_before" = Option<String>, Query, description = "`ver_…`: newer than this one"),
+        ("status" = Option<Status>, Query, description = "Also `rejected` for failed and `review` for manual_review"),
+        ("document_type" = Option<DocumentType>, Query),
+        ("country" = Option<String>, Query, description = "ISO 3166-1 alpha-2"),
+        ("created_after" = Option<String>, Query, description = "RFC 3339"),
+        ("created_before" = Option<String>, Query, description = "RFC 3339"),
+        ("metadata" = Option<std::collections::HashMap<String, String>>, Query, style = DeepObject, explode,
+            description = "`metadata[key]=value`, several for all of them"),
+    ),
+    responses(
+        (status = 200, description = "Newest first", body = List<Verification>),
+        (status = 400, description = "invalid_parameter", body = ErrorBody),
+        (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
+        (status = 403, description = "forbidden: the key lacks `identity:read`", body = ErrorBody),
+    ))]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Json<List<Verification>>, Refusal> {
+    caller.require(Permission::IdentityRead)?;
+    parameters.only(&FILTERS, Some("metadata"))?;
+    let time = "a time such as 2026-01-31T12:00:00Z";
+    let filter = Filter {
+        status: parameters.parsed("status", "a status")?,
+        document_type: parameters.parsed("document_type", "a document type")?,
+        country: parameters.text("country")?.map(str::to_ascii_uppercase),
+        created_after: parameters.parsed("created_after", time)?,
+        created_before: parameters.parsed("created_before", time)?,
+        metadata: parameters.members("metadata"),
     };
-    Ok(present(&case, verdict, case.status, completed_at))
+    if holds_nul(&filter) {
+        return Err(ApiError::new(ErrorCode::InvalidParameter, "a filter holds the character U+0000").into());
+    }
+    let (page, limit) = parameters.page()?;
+    let found = api.store.verifications(caller.account_id, &filter, page, limit + 1).await;
+    let found = found.map_err(|error| unreadable(&error))?;
+    let mut data = Vec::with_capacity(found.len());
+    for row in &found {
+        data.push(present_row(&api.store, row).await.map_err(|error| unreadable(&error))?);
+    }
+    Ok(Json(List::of_page(data, &page, limit, |verification| verification.id.to_string())))
 }
 
-async fn row(api: &Api, account: AccountId, id: VerificationId) -> Result<Row, Refusal> {
+const FILTERS: [&str; 5] = ["status", "document_type", "country", "created_after", "created_before"];
+
+/// Postgres has no such text.
+fn holds_nul(filter: &Filter) -> bool {
+    let metadata = filter.metadata.iter().flat_map(|(key, value)| [key, value]);
+    filter.country.iter().chain(metadata).any(|text| text.contains('\0'))
+}
+
+/// The row with its verdict opened. Another account's id does not exist.
+pub(super) async fn load(api: &Api, account: AccountId, id: VerificationId) -> Result<Verification, Refusal> {
+    let row = row(api, account, id).await?;
+    present_row(&api.store, &row).await.map_err(|error| unreadable(&error))
+}
+
+pub(super) async fn row(api: &Api, account: AccountId, id: VerificationId) -> Result<Row, Refusal> {
     let row = api.store.verification(account, id).await.map_err(|error| unreadable(&error))?;
     row.ok_or_else(|| no_such("verification").into())
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Refusal {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Refusal {
     Refusal::unavailable("a verification cannot be read", error)
 }
 
-fn no_such(what: &str) -> ApiError {
+pub(super) fn no_such(what: &str) -> ApiError {
     ApiError::new(ErrorCode::NotFound, format!("no such {what}"))
 }
 

@@ -16,11 +16,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use txid_shared::api::{Accepted, ApiError, ErrorBody, Mode, Verification, VerifyForm, VerifyRequest};
 use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::config::ms;
-use txid_shared::ids::VerificationId;
+use txid_shared::ids::{AccountId, VerificationId};
 use txid_shared::store::{Acceptance, StoreError};
 use txid_shared::telemetry::{Metrics, current_traceparent};
 use txid_shared::words::{Lane, Permission, Status};
@@ -63,7 +64,18 @@ pub(super) async fn verify(
     let body = body::collect(&head.headers, body).await?;
     let submission = parse(encoding, head, body).await?;
 
-    let (id, mode, account) = (VerificationId::generate(), submission.mode, caller.account_id);
+    begin(&api, caller, VerificationId::generate(), submission, room).await
+}
+
+/// Accepts, and answers as the submission's mode asks.
+pub(super) async fn begin(
+    api: &Arc<Api>,
+    caller: Caller,
+    id: VerificationId,
+    submission: Submission,
+    room: Option<OwnedSemaphorePermit>,
+) -> Result<Response, Refusal> {
+    let (mode, account) = (submission.mode, caller.account_id);
     let waiting = (mode == Mode::Sync).then(|| api.waiters.wait_for(id));
     // A task of its own: a caller who hangs up must not leave images without a row.
     let accepting = api.tasks.spawn({
@@ -80,13 +92,21 @@ pub(super) async fn verify(
             let accepted = Accepted { id, object, status: Status::Pending, created_at };
             Ok((StatusCode::CREATED, Json(accepted)).into_response())
         }
-        Some(waiting) => {
-            wait(&api, id, waiting).await;
-            let verification = verifications::load(&api, account, id).await?;
-            let code = if verification.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
-            Ok((code, Json(verification)).into_response())
-        }
+        Some(waiting) => answer_when_decided(api, account, id, waiting).await,
     }
+}
+
+/// 200 with the verdict, or 202 with the pending verification once time is up.
+pub(super) async fn answer_when_decided(
+    api: &Api,
+    account: AccountId,
+    id: VerificationId,
+    waiting: Waiting,
+) -> Result<Response, Refusal> {
+    wait(api, id, waiting).await;
+    let verification = verifications::load(api, account, id).await?;
+    let code = if verification.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((code, Json(verification)).into_response())
 }
 
 async fn parse(encoding: Encoding, head: Parts, body: Bytes) -> Result<Submission, Refusal> {
@@ -139,6 +159,7 @@ async fn accept(
         sealed_request,
         traceparent: current_traceparent(),
         created_at,
+        retry_of: submission.retry_of,
         actor: caller.key_id.to_string(),
     };
     if let Err(error) = api.store.accept(&acceptance).await {

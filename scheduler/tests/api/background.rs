@@ -11,7 +11,7 @@ use txid_shared::words::{Lane, Stage, Status};
 
 impl Scene {
     fn sweeper(&self) -> Sweeper {
-        Sweeper::new(self.services.context.clone(), self.config.sweeper.clone(), Arc::new(Notify::new()))
+        Sweeper::new(&self.services, self.config.sweeper.clone(), Arc::new(Notify::new()))
     }
 
     async fn jobs(&self, stage: Stage) -> Consumer {

@@ -5,6 +5,7 @@
 mod acceptance;
 mod background;
 mod bad_input;
+mod lifecycle;
 mod reading;
 mod scene;
 mod sharing;

@@ -20,6 +20,7 @@ fn acceptance(scene: &Scene) -> Acceptance {
         sealed_request: vec![2],
         traceparent: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
+        retry_of: None,
         actor: "test".to_owned(),
     }
 }
@@ -32,13 +33,16 @@ fn verdict(id: VerificationId, sealed: &[u8]) -> Finish {
     };
     Finish {
         id,
+        from: Status::Pending,
         status: Status::Verified,
-        sealed_verdict: sealed.to_vec(),
+        sealed_verdict: Some(sealed.to_vec()),
+        sealed_review: None,
         events: vec![event],
         webhook_url: Some("https://example.com/hook".to_owned()),
         traceparent: None,
         now: jiff::Timestamp::UNIX_EPOCH,
         actor: "test".to_owned(),
+        action: "verification.decided",
     }
 }
 

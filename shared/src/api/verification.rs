@@ -25,6 +25,13 @@ pub struct Verification {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub completed_at: Option<jiff::Timestamp>,
+    /// The verification that this one tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V0000000000000000")]
+    pub retry_of: Option<VerificationId>,
+    /// What a person decided on a `manual_review`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
     /// As the caller sent it.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -36,6 +43,18 @@ pub struct Verification {
 
 impl Verification {
     pub const OBJECT: &'static str = "identity.verification";
+}
+
+/// A person's decision on what the policy left open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Review {
+    /// `verified` or `failed`.
+    pub decision: Status,
+    pub reason: String,
+    pub reviewer: String,
+    /// RFC 3339 UTC
+    #[schema(value_type = String, format = DateTime)]
+    pub decided_at: jiff::Timestamp,
 }
 
 /// What the scheduler accepted, without its content.

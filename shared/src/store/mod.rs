@@ -2,15 +2,19 @@
 //! function's name, so that a slow query in the server's log leads here.
 
 mod accounts;
+mod audit;
 mod batch;
 mod deliveries;
+mod lifecycle;
 mod outbox;
 mod time;
 mod troubles;
 mod verifications;
 
 pub use accounts::{Account, AccountKeys, ApiKey, AuthenticatedKey, Endpoint};
+pub use audit::{AuditEntry, Chain};
 pub use deliveries::{AttemptRecord, ClaimedDelivery, DeliveryOutcome};
+pub use lifecycle::{Filter, Page};
 pub use outbox::ClaimedRow;
 pub use troubles::{DeadLetter, Overdue};
 pub use verifications::{Acceptance, Case, Finish, OutgoingEvent, Row};

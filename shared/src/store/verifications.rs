@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub struct Acceptance {
     pub sealed_request: Vec<u8>,
     pub traceparent: Option<String>,
     pub created_at: Timestamp,
+    /// The verification that this one tries again.
+    pub retry_of: Option<VerificationId>,
     /// For the audit trail, such as a key id.
     pub actor: String,
 }
@@ -60,7 +63,9 @@ pub struct Case {
 pub struct Row {
     pub case: Case,
     pub sealed_verdict: Option<Vec<u8>>,
+    pub sealed_review: Option<Vec<u8>>,
     pub completed_at: Option<Timestamp>,
+    pub retry_of: Option<VerificationId>,
 }
 
 /// An event with the exact bytes that will be sent, sealed.
@@ -71,18 +76,25 @@ pub struct OutgoingEvent {
     pub sealed_body: Vec<u8>,
 }
 
-/// The verdict with everything that follows from it.
+/// The end of a verification with everything that follows from it.
 #[derive(Debug, Clone)]
 pub struct Finish {
     pub id: VerificationId,
+    /// Where it must stand; elsewhere nothing is changed.
+    pub from: Status,
     pub status: Status,
-    pub sealed_verdict: Vec<u8>,
+    /// Absent: the one before stays.
+    pub sealed_verdict: Option<Vec<u8>>,
+    /// Absent: the one before stays.
+    pub sealed_review: Option<Vec<u8>>,
     pub events: Vec<OutgoingEvent>,
     /// The request's own `webhook_url`.
     pub webhook_url: Option<String>,
     pub traceparent: Option<String>,
     pub now: Timestamp,
     pub actor: String,
+    /// For the audit trail, such as `verification.decided`.
+    pub action: &'static str,
 }
 
 type CaseColumns = (
@@ -107,7 +119,7 @@ impl Store {
         self.batches.case.run(id).await
     }
 
-    /// Scoped to the account: another account's id does not exist.
+    /// Scoped to the account: another account's id does not exist. Nor does an erased one.
     pub async fn verification(
         &self,
         account: AccountId,
@@ -116,19 +128,11 @@ impl Store {
         let query = sqlx::query(
             "/* verification */ SELECT id, account_id, status, lane, country, document_type, checks, stages,
                metadata, images, wrapped_key, sealed_request, traceparent, created_at,
-               sealed_verdict, completed_at
-             FROM verifications WHERE id = $1 AND account_id = $2",
+               sealed_verdict, sealed_review, completed_at, retry_of
+             FROM verifications WHERE id = $1 AND account_id = $2 AND erased_at IS NULL",
         );
         let row = query.bind(id.uuid()).bind(account.uuid()).fetch_optional(&self.pool).await?;
-        row.map(|row| {
-            use sqlx::Row as _;
-            Ok(Row {
-                case: case(columns(&row)?)?,
-                sealed_verdict: row.try_get(14)?,
-                completed_at: row.try_get::<Option<Time>, _>(15)?.map(|time| time.0),
-            })
-        })
-        .transpose()
+        row.map(|row| full_row(&row)).transpose()
     }
 
     pub async fn status(&self, id: VerificationId) -> Result<Option<Status>, StoreError> {
@@ -141,7 +145,7 @@ impl Store {
     }
 
     /// Writes the verdict, its events, one delivery per endpoint and the audit entry in one statement,
-    /// fenced on `pending`. False: somebody else decided before; nothing was changed and nothing is sent.
+    /// fenced on the status before. False: somebody else was faster; nothing was changed and nothing is sent.
     pub async fn finish(&self, finish: &Finish) -> Result<bool, StoreError> {
         self.batches.finish.run(finish.clone()).await
     }
@@ -156,15 +160,15 @@ pub(super) fn accept(
             "/* accept */ WITH given AS (
                SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
                    $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::text[],
-                   $13::timestamptz[], $14::text[], $15::text[])
+                   $13::timestamptz[], $14::text[], $15::text[], $16::uuid[])
                  AS given (id, account_id, lane, country, document_type, checks, stages, metadata, images,
-                   wrapped_key, sealed_request, traceparent, at, actor, details)
+                   wrapped_key, sealed_request, traceparent, at, actor, details, retry_of)
              ), accepted AS (
                INSERT INTO verifications (id, account_id, status, lane, country, document_type, checks, stages,
-                 metadata, images, wrapped_key, sealed_request, traceparent, created_at, enqueued_at)
+                 metadata, images, wrapped_key, sealed_request, traceparent, created_at, enqueued_at, retry_of)
                SELECT id, account_id, 'pending', lane, country, document_type, string_to_array(checks, ','),
                  string_to_array(stages, ','), metadata::jsonb, images::jsonb, wrapped_key, sealed_request,
-                 traceparent, at, at
+                 traceparent, at, at, retry_of
                FROM given
              ), queued AS (
                INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
@@ -188,6 +192,7 @@ pub(super) fn accept(
         .bind(column(&rows, |row| Time(row.created_at)))
         .bind(column(&rows, |row| row.actor.as_str()))
         .bind(column(&rows, |row| json!({ "checks": row.checks, "images": row.images.len() }).to_string()))
+        .bind(column(&rows, |row| row.retry_of.map(VerificationId::uuid)))
         .execute(&pool)
         .await?;
         Ok(vec![(); rows.len()])
@@ -232,15 +237,19 @@ pub(super) fn finish(
         let decided: Vec<(i64,)> = sqlx::query_as(
             "/* finish */ WITH given AS (
                SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[],
-                   $6::text[], $7::text[], $8::text[])
+                   $6::text[], $7::text[], $8::text[], $13::text[], $14::bytea[], $15::text[])
                  WITH ORDINALITY
-                 AS given (id, status, sealed_verdict, at, webhook_url, traceparent, actor, details, number)
+                 AS given (id, status, sealed_verdict, at, webhook_url, traceparent, actor, details,
+                   from_status, sealed_review, action, number)
              ), decided AS (
-               UPDATE verifications SET status = given.status, sealed_verdict = given.sealed_verdict,
+               UPDATE verifications SET status = given.status,
+                 sealed_verdict = coalesce(given.sealed_verdict, verifications.sealed_verdict),
+                 sealed_review = coalesce(given.sealed_review, verifications.sealed_review),
                  completed_at = given.at
-               FROM given WHERE verifications.id = given.id AND verifications.status = $13
+               FROM given WHERE verifications.id = given.id AND verifications.status = given.from_status
+                 AND verifications.erased_at IS NULL
                RETURNING given.number, verifications.id, verifications.account_id, given.at,
-                 given.webhook_url, given.traceparent, given.actor, given.details
+                 given.webhook_url, given.traceparent, given.actor, given.action, given.details
              ), told AS (
                INSERT INTO events (id, account_id, verification_id, type, sealed_body, traceparent, created_at)
                SELECT event.id, decided.account_id, decided.id, event.type, event.body, decided.traceparent,
@@ -262,13 +271,13 @@ pub(super) fn finish(
                WHERE decided.webhook_url IS NOT NULL AND told.type LIKE 'identity.verification.%'
              ), audited AS (
                INSERT INTO audit (account_id, verification_id, at, actor, action, details)
-               SELECT account_id, id, at, actor, 'verification.decided', details::jsonb FROM decided
+               SELECT account_id, id, at, actor, action, details::jsonb FROM decided
              )
              SELECT number FROM decided",
         )
         .bind(column(&rows, |row| row.id.uuid()))
         .bind(column(&rows, |row| row.status.as_str()))
-        .bind(column(&rows, |row| row.sealed_verdict.as_slice()))
+        .bind(column(&rows, |row| row.sealed_verdict.as_deref()))
         .bind(column(&rows, |row| Time(row.now)))
         .bind(column(&rows, |row| row.webhook_url.as_deref()))
         .bind(column(&rows, |row| row.traceparent.as_deref()))
@@ -279,14 +288,28 @@ pub(super) fn finish(
         .bind(events.iter().map(|(_, event)| event.event_type.as_str()).collect::<Vec<_>>())
         .bind(events.iter().map(|(_, event)| event.sealed_body.as_slice()).collect::<Vec<_>>())
         // A parameter: as a literal it invites a plan over the index of everything that is pending.
-        .bind(Status::Pending.as_str())
+        .bind(column(&rows, |row| row.from.as_str()))
+        .bind(column(&rows, |row| row.sealed_review.as_deref()))
+        .bind(column(&rows, |row| row.action))
         .fetch_all(&pool)
         .await?;
         Ok((1i64..).zip(&rows).map(|(number, _)| decided.contains(&(number,))).collect())
     })
 }
 
-fn columns(row: &sqlx::postgres::PgRow) -> Result<CaseColumns, StoreError> {
+/// In the order of the columns in `verification` and `verifications`.
+pub(super) fn full_row(row: &PgRow) -> Result<Row, StoreError> {
+    use sqlx::Row as _;
+    Ok(Row {
+        case: case(columns(row)?)?,
+        sealed_verdict: row.try_get(14)?,
+        sealed_review: row.try_get(15)?,
+        completed_at: row.try_get::<Option<Time>, _>(16)?.map(|time| time.0),
+        retry_of: row.try_get::<Option<Uuid>, _>(17)?.map(VerificationId::from_uuid),
+    })
+}
+
+fn columns(row: &PgRow) -> Result<CaseColumns, StoreError> {
     use sqlx::Row as _;
     Ok((
         (

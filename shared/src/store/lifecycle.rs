@@ -1,0 +1,164 @@
+//! What happens to verifications besides their verdict: they are listed and erased.
+
+use super::time::Time;
+use super::verifications::{Row, full_row};
+use super::{Store, StoreError};
+use crate::ids::{AccountId, VerificationId};
+use crate::words::{DocumentType, Status};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// Which verifications of an account a caller wants to see. What is `None` or empty admits all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub status: Option<Status>,
+    pub document_type: Option<DocumentType>,
+    pub country: Option<String>,
+    pub created_after: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
+    /// Metadata key → its value as text.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// Where a page begins, by id; ids sort by time.
+#[derive(Debug, Clone, Copy)]
+pub enum Page<Id> {
+    Newest,
+    /// Older than this one.
+    StartingAfter(Id),
+    /// Newer than this one.
+    EndingBefore(Id),
+}
+
+impl Store {
+    /// Newest first, whichever way the page was reached.
+    pub async fn verifications(
+        &self,
+        account: AccountId,
+        filter: &Filter,
+        page: Page<VerificationId>,
+        limit: i64,
+    ) -> Result<Vec<Row>, StoreError> {
+        let (newer_than, older_than) = match page {
+            Page::Newest => (Uuid::nil(), Uuid::max()),
+            Page::StartingAfter(id) => (Uuid::nil(), id.uuid()),
+            Page::EndingBefore(id) => (id.uuid(), Uuid::max()),
+        };
+        let backwards = matches!(page, Page::EndingBefore(_));
+        let query = if backwards {
+            sqlx::query(
+                "/* verifications_before */ SELECT id, account_id, status, lane, country, document_type, checks,
+                   stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at,
+                   sealed_verdict, sealed_review, completed_at, retry_of
+                 FROM verifications
+                 WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
+                   AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)
+                   AND ($6::text IS NULL OR country = $6)
+                   AND ($7::timestamptz IS NULL OR created_at > $7)
+                   AND ($8::timestamptz IS NULL OR created_at < $8)
+                   AND NOT EXISTS (SELECT 1 FROM unnest($9::text[], $10::text[]) AS wanted (key, value)
+                                   WHERE metadata ->> wanted.key IS DISTINCT FROM wanted.value)
+                 ORDER BY id ASC LIMIT $11",
+            )
+        } else {
+            sqlx::query(
+                "/* verifications */ SELECT id, account_id, status, lane, country, document_type, checks,
+                   stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at,
+                   sealed_verdict, sealed_review, completed_at, retry_of
+                 FROM verifications
+                 WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
+                   AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)
+                   AND ($6::text IS NULL OR country = $6)
+                   AND ($7::timestamptz IS NULL OR created_at > $7)
+                   AND ($8::timestamptz IS NULL OR created_at < $8)
+                   AND NOT EXISTS (SELECT 1 FROM unnest($9::text[], $10::text[]) AS wanted (key, value)
+                                   WHERE metadata ->> wanted.key IS DISTINCT FROM wanted.value)
+                 ORDER BY id DESC LIMIT $11",
+            )
+        };
+        let found = query
+            .bind(account.uuid())
+            .bind(newer_than)
+            .bind(older_than)
+            .bind(filter.status.map(Status::as_str))
+            .bind(filter.document_type.map(DocumentType::as_str))
+            .bind(filter.country.as_deref())
+            .bind(filter.created_after.map(Time))
+            .bind(filter.created_before.map(Time))
+            .bind(filter.metadata.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())
+            .bind(filter.metadata.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>())
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut rows: Vec<Row> = found.iter().map(full_row).collect::<Result<_, _>>()?;
+        if backwards {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// Destroys the data key and with it everything that is sealed under it; clears what was readable;
+    /// takes what was not delivered off the list. One that was pending is cancelled by it.
+    /// False: it does not exist, or not any more.
+    pub async fn erase(
+        &self,
+        account: AccountId,
+        id: VerificationId,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (erased,): (i64,) = sqlx::query_as(
+            "/* erase */ WITH erased AS (
+               UPDATE verifications SET wrapped_key = NULL, sealed_request = NULL, sealed_verdict = NULL,
+                 sealed_review = NULL, metadata = '{}', images = '[]', erased_at = $3, remains = true,
+                 status = CASE status WHEN 'pending' THEN 'cancelled' ELSE status END
+               WHERE id = $1 AND account_id = $2 AND erased_at IS NULL
+               RETURNING id, account_id
+             ), told AS (
+               UPDATE events SET sealed_body = '' FROM erased WHERE events.verification_id = erased.id
+               RETURNING events.id
+             ), unsent AS (
+               UPDATE deliveries SET state = 'failed', finished_at = $3, lease_token = NULL
+               FROM told WHERE deliveries.event_id = told.id AND deliveries.state = 'pending'
+             ), unpublished AS (
+               DELETE FROM outbox USING erased WHERE outbox.verification_id = erased.id
+             ), failures AS (
+               DELETE FROM attempts USING erased WHERE attempts.verification_id = erased.id
+             ), audited AS (
+               INSERT INTO audit (account_id, verification_id, at, actor, action, details)
+               SELECT account_id, id, $3, $4, 'verification.erased', $5 FROM erased
+             )
+             SELECT count(*) FROM erased",
+        )
+        .bind(id.uuid())
+        .bind(account.uuid())
+        .bind(Time(now))
+        .bind(actor)
+        .bind(Json(json!({})))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(erased == 1)
+    }
+
+    /// Erased verifications whose blobs may still be there.
+    pub async fn remains(&self, limit: i64) -> Result<Vec<(AccountId, VerificationId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+            "/* remains */ SELECT account_id, id FROM verifications WHERE remains ORDER BY id LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let ids = rows.into_iter();
+        Ok(ids.map(|(account, id)| (AccountId::from_uuid(account), VerificationId::from_uuid(id))).collect())
+    }
+
+    pub async fn nothing_remains(&self, id: VerificationId) -> Result<(), StoreError> {
+        sqlx::query("/* nothing_remains */ UPDATE verifications SET remains = false WHERE id = $1")
+            .bind(id.uuid())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
