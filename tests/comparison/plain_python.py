@@ -1,7 +1,9 @@
 """What somebody would write in an afternoon: RapidOCR on both sides, faces with the same models, one
 process per core, images in memory. Prints verifications per second, to be read beside `make bench`.
 
-    make compare
+    pip install rapidocr==3.10.0 onnxruntime==1.32.0 opencv-python-headless
+    specimens --out FOLDER --count 8 --design mar_national_id_2020 --attack none --capture photo
+    python plain_python.py FOLDER
 
 Its models are RapidOCR's own (the same files, untrimmed) and the faces' from the cache of `txid models
 fetch`. It decides nothing, keeps nothing and tells nobody: no moiré, no grid analysis, no queue.

@@ -207,7 +207,8 @@ async fn an_erased_verification_is_gone_and_its_trail_tells_no_more_than_that() 
 
     assert_eq!(scene.blobs(), 1);
     // Not even with the data key, had somebody kept it, is anything left to open in the rows.
-    let rows: Vec<(Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>)> = sqlx::query_as(
+    type Sealed = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
+    let rows: Vec<Sealed> = sqlx::query_as(
         "SELECT v.sealed_verdict, v.wrapped_key, e.sealed_body FROM verifications v JOIN events e ON e.verification_id = v.id
          WHERE v.id = $1",
     )
