@@ -2,20 +2,13 @@
 
 use super::auth::Caller;
 use super::envelope::Refusal;
+use super::query::List;
 use axum::Json;
 use serde::Serialize;
 use txid_shared::api::ErrorBody;
 use txid_shared::documents::{SUPPORTED, SupportStatus};
 use txid_shared::words::{DocumentType, Permission};
 use utoipa::ToSchema;
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SupportedDocuments {
-    /// Always `list`.
-    object: &'static str,
-    data: Vec<CountryDocuments>,
-    has_more: bool,
-}
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CountryDocuments {
@@ -36,11 +29,11 @@ pub(super) struct SupportedDocument {
 /// Supported documents by country
 #[utoipa::path(get, path = "/v1/identity/supported-documents", tag = "identity",
     responses(
-        (status = 200, description = "Every country and document that is taken", body = SupportedDocuments),
+        (status = 200, description = "Every country and document that is taken", body = List<CountryDocuments>),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `identity:read`", body = ErrorBody),
     ))]
-pub(super) async fn list(caller: Caller) -> Result<Json<SupportedDocuments>, Refusal> {
+pub(super) async fn list(caller: Caller) -> Result<Json<List<CountryDocuments>>, Refusal> {
     caller.require(Permission::IdentityRead)?;
     let data = SUPPORTED
         .iter()
@@ -58,5 +51,5 @@ pub(super) async fn list(caller: Caller) -> Result<Json<SupportedDocuments>, Ref
                 .collect(),
         })
         .collect();
-    Ok(Json(SupportedDocuments { object: "list", data, has_more: false }))
+    Ok(Json(List::whole(data)))
 }

@@ -17,9 +17,11 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use txid_shared::api::{Accepted, ApiError, ErrorBody, ErrorCode, Review, Verification};
+use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::conclude::event;
 use txid_shared::documents::supported_country;
 use txid_shared::ids::VerificationId;
+use txid_shared::present::present_row;
 use txid_shared::request::SealedRequest;
 use txid_shared::sealed::seal_review;
 use txid_shared::store::{AuditEntry, Finish, Row};
@@ -121,7 +123,7 @@ fn parse_review(form: &Form<'_>, decided_at: jiff::Timestamp) -> Result<Review, 
 
 async fn reviewed(api: &Api, caller: &Caller, before: &Row, review: &Review) -> Result<Finish, Refusal> {
     let key = api.store.data_key(&before.case).await.map_err(|error| unreadable(&error))?;
-    let shown = txid_shared::present::present_row(&api.store, before).await;
+    let shown = present_row(&api.store, before).await;
     let mut shown = shown.map_err(|error| unreadable(&error))?;
     shown.status = review.decision;
     shown.completed_at = Some(review.decided_at);
@@ -129,7 +131,7 @@ async fn reviewed(api: &Api, caller: &Caller, before: &Row, review: &Review) -> 
     let events = review.decision.event().into_iter().map(|kind| event(&key, kind, &shown, review.decided_at));
     let events = events.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
     let sealed = seal_review(&key, before.case.id, review).map_err(|error| unreadable(&error))?;
-    let request = request(before, api).await?;
+    let request = request(&key, before)?;
     Ok(Finish {
         from: Status::ManualReview,
         sealed_review: Some(sealed),
@@ -141,10 +143,9 @@ async fn reviewed(api: &Api, caller: &Caller, before: &Row, review: &Review) -> 
     })
 }
 
-async fn request(before: &Row, api: &Api) -> Result<SealedRequest, Refusal> {
-    let key = api.store.data_key(&before.case).await.map_err(|error| unreadable(&error))?;
+fn request(key: &SealingKey, before: &Row) -> Result<SealedRequest, Refusal> {
     let sealed = before.case.sealed_request.as_ref();
-    let opened = sealed.map(|sealed| SealedRequest::open(&key, before.case.id, sealed)).transpose();
+    let opened = sealed.map(|sealed| SealedRequest::open(key, before.case.id, sealed)).transpose();
     Ok(opened.map_err(|error| unreadable(&error))?.unwrap_or_default())
 }
 
@@ -228,9 +229,9 @@ pub(super) async fn retry(
 async fn again(api: &Api, before: &Row, form: &Form<'_>) -> Result<Submission, Refusal> {
     let case = &before.case;
     let mode = submission::mode(form)?;
-    let request = request(before, api).await?;
-    let low = LowResolution::of(&request.thresholds);
     let key = api.store.data_key(case).await.map_err(|error| unreadable(&error))?;
+    let request = request(&key, before)?;
+    let low = LowResolution::of(&request.thresholds);
     let mut images = Vec::new();
     for role in ImageRole::ALL {
         if let Some(picture) = submission::picture(form, *role, low)? {

@@ -4,6 +4,7 @@ use super::Api;
 use super::auth::Caller;
 use super::body::collect;
 use super::envelope::Refusal;
+use super::query::List;
 use crate::form::Form;
 use crate::submission::web_address;
 use axum::Json;
@@ -44,14 +45,6 @@ pub(super) struct Webhook {
     /// Signs every delivery. Shown once, here.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Webhooks {
-    /// Always `list`.
-    object: &'static str,
-    data: Vec<Webhook>,
-    has_more: bool,
 }
 
 /// Create a webhook endpoint
@@ -111,11 +104,14 @@ fn events(form: &Form<'_>) -> Result<Vec<EventType>, ApiError> {
 /// List webhook endpoints
 #[utoipa::path(get, path = "/v1/developers/webhooks", tag = "developers",
     responses(
-        (status = 200, description = "All endpoints of the account, oldest first", body = Webhooks),
+        (status = 200, description = "All endpoints of the account, oldest first", body = List<Webhook>),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:read`", body = ErrorBody),
     ))]
-pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Webhooks>, Refusal> {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+) -> Result<Json<List<Webhook>>, Refusal> {
     caller.require(Permission::DevelopersRead)?;
     let endpoints = api
         .store
@@ -123,7 +119,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<
         .await
         .map_err(|error| Refusal::unavailable("endpoints cannot be listed", &error))?;
     let data = endpoints.into_iter().map(webhook).collect();
-    Ok(Json(Webhooks { object: "list", data, has_more: false }))
+    Ok(Json(List::whole(data)))
 }
 
 fn webhook(endpoint: Endpoint) -> Webhook {

@@ -7,6 +7,8 @@ use crate::ids::{AccountId, VerificationId};
 use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
 use serde_json::Value;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -42,24 +44,7 @@ pub enum Chain {
     Broken { link: i64, why: &'static str },
 }
 
-type Columns = (i64, Uuid, Option<Uuid>, Time, String, String, (Json<Value>, Option<i64>, Option<Vec<u8>>));
-
 impl AuditEntry {
-    fn of(columns: Columns) -> Self {
-        let (id, account, verification, at, actor, action, (Json(details), link, hash)) = columns;
-        Self {
-            id,
-            account_id: AccountId::from_uuid(account),
-            verification_id: verification.map(VerificationId::from_uuid),
-            at: at.0,
-            actor,
-            action,
-            details,
-            link,
-            hash,
-        }
-    }
-
     /// Over the hash before and every field, each with its length, so that no two entries say the same.
     fn chained(&self, before: &[u8]) -> Vec<u8> {
         let verification = self.verification_id.map(|id| id.to_string()).unwrap_or_default();
@@ -81,17 +66,18 @@ impl AuditEntry {
     }
 }
 
-fn entry(row: &sqlx::postgres::PgRow) -> Result<AuditEntry, StoreError> {
-    use sqlx::Row as _;
-    Ok(AuditEntry::of((
-        row.try_get(0)?,
-        row.try_get(1)?,
-        row.try_get(2)?,
-        row.try_get(3)?,
-        row.try_get(4)?,
-        row.try_get(5)?,
-        (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?),
-    )))
+fn entry(row: &PgRow) -> Result<AuditEntry, StoreError> {
+    Ok(AuditEntry {
+        id: row.try_get(0)?,
+        account_id: AccountId::from_uuid(row.try_get(1)?),
+        verification_id: row.try_get::<Option<Uuid>, _>(2)?.map(VerificationId::from_uuid),
+        at: row.try_get::<Time, _>(3)?.0,
+        actor: row.try_get(4)?,
+        action: row.try_get(5)?,
+        details: row.try_get::<Json<Value>, _>(6)?.0,
+        link: row.try_get(7)?,
+        hash: row.try_get(8)?,
+    })
 }
 
 impl Store {
@@ -135,6 +121,9 @@ impl Store {
         .bind(PAGE)
         .fetch_all(&mut *transaction)
         .await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
         let (mut ids, mut links, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
             let entry = entry(row)?;

@@ -6,8 +6,6 @@ use super::{Store, StoreError};
 use crate::ids::{AccountId, VerificationId};
 use crate::words::{DocumentType, Status};
 use jiff::Timestamp;
-use serde_json::json;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 /// Which verifications of an account a caller wants to see. What is `None` or empty admits all.
@@ -32,6 +30,28 @@ pub enum Page<Id> {
     EndingBefore(Id),
 }
 
+/// The order stands in the text, so that either way walks the index and stops at the limit.
+macro_rules! page_of_verifications {
+    ($order:literal) => {
+        concat!(
+            "/* verifications */ SELECT id, account_id, status, lane, country, document_type, checks,
+               stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at,
+               sealed_verdict, sealed_review, completed_at, retry_of
+             FROM verifications
+             WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
+               AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)
+               AND ($6::text IS NULL OR country = $6)
+               AND ($7::timestamptz IS NULL OR created_at > $7)
+               AND ($8::timestamptz IS NULL OR created_at < $8)
+               AND NOT EXISTS (SELECT 1 FROM unnest($9::text[], $10::text[]) AS wanted (key, value)
+                               WHERE metadata ->> wanted.key IS DISTINCT FROM wanted.value)
+             ORDER BY id ",
+            $order,
+            " LIMIT $11"
+        )
+    };
+}
+
 impl Store {
     /// Newest first, whichever way the page was reached.
     pub async fn verifications(
@@ -47,38 +67,9 @@ impl Store {
             Page::EndingBefore(id) => (id.uuid(), Uuid::max()),
         };
         let backwards = matches!(page, Page::EndingBefore(_));
-        let query = if backwards {
-            sqlx::query(
-                "/* verifications_before */ SELECT id, account_id, status, lane, country, document_type, checks,
-                   stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at,
-                   sealed_verdict, sealed_review, completed_at, retry_of
-                 FROM verifications
-                 WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
-                   AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)
-                   AND ($6::text IS NULL OR country = $6)
-                   AND ($7::timestamptz IS NULL OR created_at > $7)
-                   AND ($8::timestamptz IS NULL OR created_at < $8)
-                   AND NOT EXISTS (SELECT 1 FROM unnest($9::text[], $10::text[]) AS wanted (key, value)
-                                   WHERE metadata ->> wanted.key IS DISTINCT FROM wanted.value)
-                 ORDER BY id ASC LIMIT $11",
-            )
-        } else {
-            sqlx::query(
-                "/* verifications */ SELECT id, account_id, status, lane, country, document_type, checks,
-                   stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at,
-                   sealed_verdict, sealed_review, completed_at, retry_of
-                 FROM verifications
-                 WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
-                   AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)
-                   AND ($6::text IS NULL OR country = $6)
-                   AND ($7::timestamptz IS NULL OR created_at > $7)
-                   AND ($8::timestamptz IS NULL OR created_at < $8)
-                   AND NOT EXISTS (SELECT 1 FROM unnest($9::text[], $10::text[]) AS wanted (key, value)
-                                   WHERE metadata ->> wanted.key IS DISTINCT FROM wanted.value)
-                 ORDER BY id DESC LIMIT $11",
-            )
-        };
-        let found = query
+        let statement =
+            if backwards { page_of_verifications!("ASC") } else { page_of_verifications!("DESC") };
+        let found = sqlx::query(statement)
             .bind(account.uuid())
             .bind(newer_than)
             .bind(older_than)
@@ -128,7 +119,7 @@ impl Store {
                DELETE FROM attempts USING erased WHERE attempts.verification_id = erased.id
              ), audited AS (
                INSERT INTO audit (account_id, verification_id, at, actor, action, details)
-               SELECT account_id, id, $3, $4, 'verification.erased', $5 FROM erased
+               SELECT account_id, id, $3, $4, 'verification.erased', '{}' FROM erased
              )
              SELECT count(*) FROM erased",
         )
@@ -136,7 +127,6 @@ impl Store {
         .bind(account.uuid())
         .bind(Time(now))
         .bind(actor)
-        .bind(Json(json!({})))
         .fetch_one(&self.pool)
         .await?;
         Ok(erased == 1)
