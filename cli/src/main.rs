@@ -47,6 +47,10 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
+    if let Err(error) = txid_shared::processor::check() {
+        eprintln!("txid: {error}");
+        return ExitCode::FAILURE;
+    }
     let ended = match command {
         Command::Up(options) => up::run(config, options).await,
         Command::Verify(options) => verify::run(config, options).await,

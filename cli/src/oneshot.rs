@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use txid_imaging::SourceImage;
 use txid_shared::config::Config;
 use txid_shared::partial::{FaceMatchOutcome, Partial, StageResult};
 use txid_shared::policy::{Policy, Question, Thresholds, decide};
 use txid_shared::words::{Check, DocumentType, Lane, Stage};
-use txid_worker::imaging::SourceImage;
 use txid_worker::service::Inference;
 use txid_worker::stages::{Images, Outcome, StageInput};
 

@@ -66,6 +66,30 @@ impl<'a> Form<'a> {
         Err(ApiError::invalid(first, message))
     }
 
+    /// sha256 over all fields and values: of two forms with the same one, one may stand for the other.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        // Each part with its length, so that no two forms run together to the same bytes.
+        let mut part = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        };
+        for (name, values) in &self.0 {
+            part(name.as_bytes());
+            part(&(values.len() as u64).to_be_bytes());
+            for value in values {
+                match value {
+                    Given::Json(raw) => part(raw.get().as_bytes()),
+                    Given::Text(text) => part(text.as_bytes()),
+                    Given::File(bytes) => part(bytes),
+                }
+            }
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(context.finish().as_ref());
+        fingerprint
+    }
+
     /// All values of a field; empty where it is absent.
     pub(crate) fn all(&self, name: &str) -> &[Given<'a>] {
         self.0.get(name).map_or(&[], Vec::as_slice)

@@ -49,10 +49,14 @@ enum Flaw {
 }
 
 /// Checks one upload as it came, in bytes of the file. The error names the field.
-pub(crate) fn inspect(role: ImageRole, bytes: &[u8], low: LowResolution) -> Result<Dimensions, ApiError> {
-    let field = role.as_str();
+pub(crate) fn inspect(
+    field: &str,
+    role: ImageRole,
+    bytes: &[u8],
+    low: LowResolution,
+) -> Result<Dimensions, ApiError> {
     if bytes.len() > LARGEST_BYTES {
-        return Err(too_large(role));
+        return Err(too_large(field));
     }
     let dimensions = read_header(bytes).map_err(|flaw| match flaw {
         Flaw::Unsupported(what) => {
@@ -68,22 +72,27 @@ pub(crate) fn inspect(role: ImageRole, bytes: &[u8], low: LowResolution) -> Resu
             ApiError::new(ErrorCode::ImageTooLarge, message).param(field)
         }
     })?;
-    large_enough(role, dimensions, low)?;
+    large_enough(field, role, dimensions, low)?;
     Ok(dimensions)
 }
 
 /// For a file whose size alone refuses it.
-pub(crate) fn too_large(role: ImageRole) -> ApiError {
-    let message = format!("`{role}` is larger than 10 MB");
-    ApiError::new(ErrorCode::ImageTooLarge, message).param(role.as_str())
+pub(crate) fn too_large(field: &str) -> ApiError {
+    let message = format!("`{field}` is larger than 10 MB");
+    ApiError::new(ErrorCode::ImageTooLarge, message).param(field)
 }
 
-fn large_enough(role: ImageRole, dimensions: Dimensions, low: LowResolution) -> Result<(), ApiError> {
+fn large_enough(
+    field: &str,
+    role: ImageRole,
+    dimensions: Dimensions,
+    low: LowResolution,
+) -> Result<(), ApiError> {
     let Dimensions { width_px, height_px } = dimensions;
     let (long, short) = (width_px.max(height_px), width_px.min(height_px));
     let too_small = |wanted: &str| {
-        let message = format!("`{role}` has {width_px}×{height_px} pixels; {wanted}");
-        Err(ApiError::new(ErrorCode::ImageTooSmall, message).param(role.as_str()))
+        let message = format!("`{field}` has {width_px}×{height_px} pixels; {wanted}");
+        Err(ApiError::new(ErrorCode::ImageTooSmall, message).param(field))
     };
     match role {
         ImageRole::Selfie if short < SELFIE_SHORT_SIDE_PX => {

@@ -18,7 +18,7 @@ fn png_file(width: u32, height: u32) -> Vec<u8> {
 }
 
 fn code(role: ImageRole, bytes: &[u8]) -> Result<Dimensions, ErrorCode> {
-    let result = inspect(role, bytes, LowResolution::Note);
+    let result = inspect(role.as_str(), role, bytes, LowResolution::Note);
     if let Err(error) = &result {
         assert_eq!(error.param.as_deref(), Some(role.as_str()), "{error}");
     }
@@ -84,7 +84,8 @@ fn other_formats_are_named() {
         (b"%PDF-1.7 and so on".as_slice(), "PDF"),
         (b"\0\0\0\x18ftypheic\0\0".as_slice(), "HEIC"),
     ] {
-        let error = inspect(ImageRole::DocumentFront, bytes, LowResolution::Note).unwrap_err();
+        let error =
+            inspect("document_front", ImageRole::DocumentFront, bytes, LowResolution::Note).unwrap_err();
         assert_eq!(error.code, ErrorCode::UnsupportedMedia);
         assert!(error.message.contains(expected), "{error}");
     }
@@ -100,10 +101,14 @@ fn small_documents_are_refused_in_either_orientation() {
 #[test]
 fn low_resolution_is_refused_only_where_the_caller_asked() {
     let file = jpeg_file(1279, 720);
-    assert!(inspect(ImageRole::DocumentFront, &file, LowResolution::Note).is_ok());
-    let error = inspect(ImageRole::DocumentFront, &file, LowResolution::Reject).unwrap_err();
+    assert!(inspect("document_front", ImageRole::DocumentFront, &file, LowResolution::Note).is_ok());
+    let error =
+        inspect("document_front", ImageRole::DocumentFront, &file, LowResolution::Reject).unwrap_err();
     assert_eq!(error.code, ErrorCode::ImageTooSmall);
-    assert!(inspect(ImageRole::DocumentFront, &jpeg_file(720, 1280), LowResolution::Reject).is_ok());
+    assert!(
+        inspect("document_front", ImageRole::DocumentFront, &jpeg_file(720, 1280), LowResolution::Reject)
+            .is_ok()
+    );
 }
 
 #[test]

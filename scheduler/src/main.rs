@@ -4,6 +4,7 @@ use clap::Parser;
 use std::path::PathBuf;
 use txid_shared::clock::Clock;
 use txid_shared::config::{Config, ms};
+use txid_shared::processor;
 use txid_shared::services::Services;
 use txid_shared::task::{Tasks, stop_signal};
 use txid_shared::telemetry;
@@ -19,6 +20,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    processor::check()?;
     let config = Config::load(arguments.config.as_deref(), std::env::vars())?;
     let _telemetry = telemetry::init("txid-scheduler", &config.telemetry)?;
     let services = Services::open(&config, Clock::System).await?;

@@ -55,6 +55,7 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
     let router = http::router(Arc::new(Api::new(
         services,
         config.server.clone(),
+        &config.retention,
         tasks.clone(),
         waiters,
         outbox_filled,

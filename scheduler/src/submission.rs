@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use txid_shared::api::{ApiError, ErrorCode, ImageInfo, Mode};
-use txid_shared::documents::{SUPPORTED, supported_country};
+use txid_shared::documents::{SUPPORTED, required_images, supported_country};
 use txid_shared::ids::VerificationId;
 use txid_shared::policy::Thresholds;
 use txid_shared::request::SealedRequest;
 use txid_shared::sha256_hex;
-use txid_shared::words::{Check, DocumentType, ImageRole, Stage};
+use txid_shared::store::Declared;
+use txid_shared::words::{Check, DocumentType, ImageRole, Purpose, Stage};
 
 const FIELDS: [&str; 11] = [
     "document_front",
@@ -46,8 +47,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A request that was checked as far as it can be without decoding pixels.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) country: &'static str,
-    pub(crate) document_type: DocumentType,
+    pub(crate) purpose: Purpose,
+    /// Always there for a [`Purpose::Verification`].
+    pub(crate) declared: Option<Declared>,
     pub(crate) checks: Vec<Check>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) mode: Mode,
@@ -66,38 +68,23 @@ pub(crate) struct Picture {
 impl Submission {
     pub(crate) fn parse(form: &Form<'_>) -> Result<Self, ApiError> {
         form.only(&FIELDS)?;
-        let (country, document_type) = document(form)?;
+        let declared = declared(form)?;
         let thresholds = thresholds(form)?;
         let expected = expected(form)?;
-        let mut checks = checks(form)?;
-        // Who says what to compare with asks for the comparison.
-        let implied = [
-            (Check::DataValidation, !expected.is_empty()),
-            (Check::AgeVerification, thresholds.minimum_age.is_some()),
-        ];
-        checks.extend(
-            implied
-                .into_iter()
-                .filter(|(check, asked)| *asked && !checks.contains(check))
-                .map(|(check, _)| check)
-                .collect::<Vec<_>>(),
-        );
+        let checks = checks(form, &thresholds, &expected)?;
         let stages = stages(&checks);
         let mode = mode(form)?;
-        let webhook_url = form.text("webhook_url")?.map(Cow::into_owned);
-        if let Some(url) = &webhook_url {
-            web_address("webhook_url", url)?;
-        }
+        let webhook_url = webhook_url(form)?;
         let low = LowResolution::of(&thresholds);
         let metadata = metadata(form)?;
-        required_pictures(form, document_type, &checks)?;
+        required_pictures(form, declared.document_type, &checks)?;
         let images = ImageRole::ALL
             .iter()
             .filter_map(|role| picture(form, *role, low).transpose())
             .collect::<Result<_, _>>()?;
         let request = SealedRequest { thresholds, expected, webhook_url };
-        let retry_of = None;
-        Ok(Self { country, document_type, checks, stages, mode, metadata, request, images, retry_of })
+        let (purpose, declared, retry_of) = (Purpose::Verification, Some(declared), None);
+        Ok(Self { purpose, declared, checks, stages, mode, metadata, request, images, retry_of })
     }
 }
 
@@ -117,7 +104,7 @@ pub(crate) fn stages(checks: &[Check]) -> Vec<Stage> {
     stages
 }
 
-fn document(form: &Form<'_>) -> Result<(&'static str, DocumentType), ApiError> {
+pub(crate) fn declared(form: &Form<'_>) -> Result<Declared, ApiError> {
     let given = form.text("country")?.ok_or_else(|| ApiError::missing("country"))?;
     let named = form.text("document_type")?.ok_or_else(|| ApiError::missing("document_type"))?;
     let country = supported_country(&given.to_ascii_uppercase()).ok_or_else(|| {
@@ -130,10 +117,37 @@ fn document(form: &Form<'_>) -> Result<(&'static str, DocumentType), ApiError> {
         let message = format!("`document_type` must be one of {} for {}", known.join(", "), country.code);
         ApiError::new(ErrorCode::UnsupportedDocument, message).param("document_type")
     })?;
-    Ok((country.code, document_type))
+    Ok(Declared { country: country.code.to_owned(), document_type })
 }
 
-fn checks(form: &Form<'_>) -> Result<Vec<Check>, ApiError> {
+/// What is asked for, and what follows from it: who says what to compare with asks for the comparison.
+pub(crate) fn checks(
+    form: &Form<'_>,
+    thresholds: &Thresholds,
+    expected: &BTreeMap<String, String>,
+) -> Result<Vec<Check>, ApiError> {
+    let mut checks = named_checks(form)?;
+    let implied = [
+        (Check::DataValidation, !expected.is_empty()),
+        (Check::AgeVerification, thresholds.minimum_age.is_some()),
+    ];
+    for (check, asked) in implied {
+        if asked && !checks.contains(&check) {
+            checks.push(check);
+        }
+    }
+    Ok(checks)
+}
+
+pub(crate) fn webhook_url(form: &Form<'_>) -> Result<Option<String>, ApiError> {
+    let url = form.text("webhook_url")?.map(Cow::into_owned);
+    if let Some(url) = &url {
+        web_address("webhook_url", url)?;
+    }
+    Ok(url)
+}
+
+fn named_checks(form: &Form<'_>) -> Result<Vec<Check>, ApiError> {
     let refused = || ApiError::invalid("checks", "`checks` must be a list of strings");
     let mut named: Vec<String> = Vec::new();
     for given in form.all("checks") {
@@ -194,7 +208,7 @@ pub(crate) fn web_address(param: &str, url: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn thresholds(form: &Form<'_>) -> Result<Thresholds, ApiError> {
+pub(crate) fn thresholds(form: &Form<'_>) -> Result<Thresholds, ApiError> {
     let Some(given) = form.structure::<Map<String, Value>>("thresholds", "an object")? else {
         return Ok(Thresholds::default());
     };
@@ -233,7 +247,7 @@ fn thresholds(form: &Form<'_>) -> Result<Thresholds, ApiError> {
     Ok(thresholds)
 }
 
-fn metadata(form: &Form<'_>) -> Result<Map<String, Value>, ApiError> {
+pub(crate) fn metadata(form: &Form<'_>) -> Result<Map<String, Value>, ApiError> {
     let metadata: Map<String, Value> = form.structure("metadata", "an object")?.unwrap_or_default();
     let size_bytes = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
     if metadata.len() > MOST_METADATA_KEYS || size_bytes > LARGEST_METADATA_BYTES {
@@ -255,7 +269,7 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-fn expected(form: &Form<'_>) -> Result<BTreeMap<String, String>, ApiError> {
+pub(crate) fn expected(form: &Form<'_>) -> Result<BTreeMap<String, String>, ApiError> {
     let expected: BTreeMap<String, String> =
         form.structure("expected", "an object of strings")?.unwrap_or_default();
     let too_long = |text: &String| text.len() > LONGEST_EXPECTED_BYTES;
@@ -269,42 +283,54 @@ fn expected(form: &Form<'_>) -> Result<BTreeMap<String, String>, ApiError> {
 }
 
 fn required_pictures(form: &Form<'_>, document: DocumentType, checks: &[Check]) -> Result<(), ApiError> {
-    let missing = |role: ImageRole, why: String| {
-        let message = format!("`{role}` is required {why}");
-        Err(ApiError::new(ErrorCode::MissingParameter, message).param(role.as_str()))
+    let absent = |role: &ImageRole| form.all(role.as_str()).is_empty();
+    let Some(role) = required_images(document, checks).into_iter().find(absent) else { return Ok(()) };
+    let why = match role {
+        ImageRole::DocumentFront => "always".to_owned(),
+        ImageRole::DocumentBack => format!("for a {document}"),
+        ImageRole::Selfie => {
+            let check = checks.iter().find(|check| check.needs_selfie());
+            format!("for the check {}", check.map_or("asked for", |check| check.as_str()))
+        }
     };
-    let absent = |role: ImageRole| form.all(role.as_str()).is_empty();
-    if absent(ImageRole::DocumentFront) {
-        return missing(ImageRole::DocumentFront, "always".to_owned());
-    }
-    if document.back_required() && absent(ImageRole::DocumentBack) {
-        return missing(ImageRole::DocumentBack, format!("for a {document}"));
-    }
-    let needs_selfie = checks.iter().find(|check| matches!(check, Check::FaceMatch | Check::Liveness));
-    if let Some(check) = needs_selfie
-        && absent(ImageRole::Selfie)
-    {
-        return missing(ImageRole::Selfie, format!("for the check {check}"));
-    }
-    Ok(())
+    let message = format!("`{role}` is required {why}");
+    Err(ApiError::new(ErrorCode::MissingParameter, message).param(role.as_str()))
 }
 
+/// The picture in the field that is named like its role.
 pub(crate) fn picture(
     form: &Form<'_>,
     role: ImageRole,
     low: LowResolution,
 ) -> Result<Option<Picture>, ApiError> {
-    let bytes = match form.one(role.as_str())? {
+    picture_in(role.as_str(), form, role, low)
+}
+
+pub(crate) fn picture_in(
+    field: &str,
+    form: &Form<'_>,
+    role: ImageRole,
+    low: LowResolution,
+) -> Result<Option<Picture>, ApiError> {
+    let bytes = match form.one(field)? {
         None => return Ok(None),
         Some(Given::File(bytes)) => bytes.clone(),
-        Some(text) => decode(role, &text.text(role.as_str())?)?,
+        Some(text) => decode(field, &text.text(field)?)?,
     };
+    inspected(field, role, bytes, low).map(Some)
+}
+
+/// A picture as it came, if it is one that can be worked with. Errors name `field`.
+pub(crate) fn inspected(
+    field: &str,
+    role: ImageRole,
+    bytes: Bytes,
+    low: LowResolution,
+) -> Result<Picture, ApiError> {
     if bytes.is_empty() {
-        return Err(
-            ApiError::new(ErrorCode::MissingParameter, format!("`{role}` is empty")).param(role.as_str())
-        );
+        return Err(ApiError::new(ErrorCode::MissingParameter, format!("`{field}` is empty")).param(field));
     }
-    let dimensions = images::inspect(role, &bytes, low)?;
+    let dimensions = images::inspect(field, role, &bytes, low)?;
     let info = ImageInfo {
         image: role,
         sha256: sha256_hex(&bytes),
@@ -312,12 +338,11 @@ pub(crate) fn picture(
         width_px: dimensions.width_px,
         height_px: dimensions.height_px,
     };
-    Ok(Some(Picture { info, bytes }))
+    Ok(Picture { info, bytes })
 }
 
 /// Bare base64 or a `data:` URL; line breaks are forgiven.
-fn decode(role: ImageRole, text: &str) -> Result<Bytes, ApiError> {
-    let field = role.as_str();
+fn decode(field: &str, text: &str) -> Result<Bytes, ApiError> {
     let encoded = match text.strip_prefix("data:") {
         None => text,
         Some(rest) => rest.split_once(";base64,").map(|(_, encoded)| encoded).ok_or_else(|| {
@@ -326,7 +351,7 @@ fn decode(role: ImageRole, text: &str) -> Result<Bytes, ApiError> {
     };
     // Before decoding: 4 characters are 3 bytes, and line breaks add 1 in 64 at most.
     if encoded.len() / 4 * 3 > LARGEST_BYTES / 64 * 66 {
-        return Err(images::too_large(role));
+        return Err(images::too_large(field));
     }
     let decoded = BASE64.decode(encoded).or_else(|_| {
         let compact: Vec<u8> = encoded.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();

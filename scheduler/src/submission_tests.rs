@@ -36,7 +36,7 @@ fn about(code: ErrorCode, param: &str) -> (ErrorCode, Option<String>) {
 #[test]
 fn defaults_are_the_four_checks_and_a_waiting_caller() {
     let submission = parse(&good()).unwrap();
-    assert_eq!(submission.document_type, DocumentType::NationalId);
+    assert_eq!(submission.declared.unwrap().document_type, DocumentType::NationalId);
     assert_eq!(submission.checks, Check::DEFAULT);
     assert_eq!(submission.stages, Stage::ALL);
     assert_eq!(submission.mode, Mode::Sync);
@@ -116,14 +116,14 @@ fn a_data_url_and_wrapped_lines_give_the_same_bytes() {
         format!("data:image/jpeg;base64,{encoded}"),
         wrapped.join("\r\n"),
     ] {
-        assert_eq!(decode(ImageRole::Selfie, &text).unwrap(), bytes);
+        assert_eq!(decode("selfie", &text).unwrap(), bytes);
     }
 }
 
 #[test]
 fn a_huge_text_is_refused_before_it_is_decoded() {
     let text = "!".repeat(15 * 1024 * 1024);
-    assert_eq!(decode(ImageRole::Selfie, &text).unwrap_err().code, ErrorCode::ImageTooLarge);
+    assert_eq!(decode("selfie", &text).unwrap_err().code, ErrorCode::ImageTooLarge);
 }
 
 #[test]
@@ -133,6 +133,6 @@ fn form_parts_may_spell_checks_in_three_ways() {
         for value in values {
             form.add("checks".into(), Given::Text(value.to_owned()));
         }
-        assert_eq!(checks(&form).unwrap(), [Check::Ocr, Check::Fraud]);
+        assert_eq!(named_checks(&form).unwrap(), [Check::Ocr, Check::Fraud]);
     }
 }

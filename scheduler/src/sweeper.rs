@@ -58,16 +58,23 @@ impl Sweeper {
                 () = stopping.cancelled() => return,
                 () = tokio::time::sleep(ms(self.settings.interval_ms)) => {}
             }
-            if let Err(error) = self.sweep().await {
-                tracing::error!(%error, "overdue verifications cannot be swept");
-            }
-            if let Err(error) = self.remove_remains().await {
-                tracing::error!(%error, "blobs of erased verifications cannot be removed");
-            }
-            if let Err(error) = self.link_audit().await {
-                tracing::error!(%error, "the audit trail cannot be linked");
-            }
+            self.clean().await;
         }
+    }
+
+    /// Everything once. What fails is tried again the next time.
+    async fn clean(&self) {
+        let told = |what: &str, ended: Result<(), SweepError>| {
+            if let Err(error) = ended {
+                tracing::error!(%error, "{what}");
+            }
+        };
+        told("overdue verifications cannot be swept", self.sweep().await.map(drop));
+        told("sessions cannot be expired", self.expire_sessions().await);
+        told("what is past its time cannot be removed", self.expire_verifications().await);
+        told("blobs of erased verifications cannot be removed", self.remove_remains().await);
+        told("idempotency records cannot be forgotten", self.forget_claims().await);
+        told("the audit trail cannot be linked", self.link_audit().await);
     }
 
     /// Enqueues every pending verification whatever its age. How many there were.
@@ -121,6 +128,36 @@ impl Sweeper {
             self.blobs.remove_all(&format!("{account}/{id}")).await?;
             self.context.store.nothing_remains(id).await?;
         }
+        Ok(())
+    }
+
+    /// Sessions whose time is up: their uploads are unreadable from then on, and removed.
+    pub async fn expire_sessions(&self) -> Result<(), SweepError> {
+        for session in self.context.store.expire_sessions(self.context.clock.now(), BATCH).await? {
+            self.blobs.remove_all(&format!("{}/{}", session.account_id, session.verification_id)).await?;
+            tracing::info!(session.id = %session.id, "session expired");
+        }
+        Ok(())
+    }
+
+    /// What accounts wanted kept no longer: whole verifications, and pictures alone.
+    pub async fn expire_verifications(&self) -> Result<(), SweepError> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        for (account, id) in store.expired(now, BATCH).await? {
+            if store.erase(account, id, "retention", now).await? {
+                self.context.partials.finish(id).await?;
+                tracing::info!(verification.id = %id, "verification erased: its time is over");
+            }
+        }
+        for (account, id) in store.images_expired(now, BATCH).await? {
+            self.blobs.remove_all(&format!("{account}/{id}")).await?;
+            store.images_removed(account, id, now).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn forget_claims(&self) -> Result<(), SweepError> {
+        while self.context.store.forget_claims(self.context.clock.now(), BATCH).await? > 0 {}
         Ok(())
     }
 

@@ -7,13 +7,13 @@ use crate::clock::Clock;
 use crate::ids::EventId;
 use crate::partial::Partial;
 use crate::partials::Partials;
-use crate::policy::{Policy, Question, decide};
+use crate::policy::{Decision, Policy, Question, decide};
 use crate::present::present;
 use crate::request::SealedRequest;
 use crate::sealed::seal_verdict;
 use crate::store::{Case, Finish, OutgoingEvent, Store, StoreError};
 use crate::telemetry::{Metrics, current_traceparent};
-use crate::words::{CheckStatus, EventType, ImageRole, Stage, Status};
+use crate::words::{CheckStatus, EventType, ImageRole, Purpose, Stage, Status};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ async fn write_verdict(
         checks: &case.checks,
         thresholds: &request.thresholds,
         expected: &request.expected,
-        declared: Some((&case.country, case.document_type)),
+        declared: case.declared.as_ref().map(|declared| (declared.country.as_str(), declared.document_type)),
         repeated: repeated(&case.images),
         today: case.created_at.to_zoned(TimeZone::UTC).date(),
     };
@@ -89,22 +89,17 @@ async fn write_verdict(
     let now = context.clock.now();
 
     let sealed_verdict = seal_verdict(&key, case.id, &decision.verdict)?;
-    let fraud = decision.verdict.checks.fraud.as_ref();
-    let fraud_detected = fraud.is_some_and(|check| check.outcome.status == CheckStatus::Failed);
-    let types =
-        decision.status.event().into_iter().chain(fraud_detected.then_some(EventType::FraudSignalDetected));
-    let data = Verification {
-        status: decision.status,
-        completed_at: Some(now),
-        verdict: Some(decision.verdict),
-        ..present(case)
+    let status = decision.status;
+    let events = match case.purpose {
+        Purpose::Verification => events(&key, case, decision, now)?,
+        // Whoever asked for a single stage waits for its answer.
+        Purpose::Extraction | Purpose::FaceMatch | Purpose::Liveness => Vec::new(),
     };
-    let events = types.map(|event_type| event(&key, event_type, &data, now)).collect::<Result<_, _>>()?;
 
     let finish = Finish {
         id: case.id,
         from: Status::Pending,
-        status: decision.status,
+        status,
         sealed_verdict: Some(sealed_verdict),
         sealed_review: None,
         events,
@@ -119,15 +114,34 @@ async fn write_verdict(
     crate::crash::point("conclude.after_finish");
     if won {
         let seconds = now.duration_since(case.created_at).as_secs_f64();
-        Metrics::get().decided(decision.status, seconds);
+        Metrics::get().decided(status, seconds);
         tracing::info!(
             verification.id = %case.id,
-            verification.status = %decision.status,
+            verification.status = %status,
             verification.duration_s = seconds,
             "verification decided"
         );
     }
     Ok(won)
+}
+
+fn events(
+    key: &SealingKey,
+    case: &Case,
+    decision: Decision,
+    now: jiff::Timestamp,
+) -> Result<Vec<OutgoingEvent>, ConcludeError> {
+    let fraud = decision.verdict.checks.fraud.as_ref();
+    let fraud_detected = fraud.is_some_and(|check| check.outcome.status == CheckStatus::Failed);
+    let types =
+        decision.status.event().into_iter().chain(fraud_detected.then_some(EventType::FraudSignalDetected));
+    let data = Verification {
+        status: decision.status,
+        completed_at: Some(now),
+        verdict: Some(decision.verdict),
+        ..present(case)?
+    };
+    types.map(|event_type| event(key, event_type, &data, now)).collect()
 }
 
 /// The exact bytes that will be signed and sent, sealed at the event's id.

@@ -1,6 +1,6 @@
 //! Which documents of which countries are taken: one table that validation and the API both read.
 
-use crate::words::DocumentType;
+use crate::words::{Check, DocumentType, ImageRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -89,6 +89,15 @@ impl DocumentType {
     pub const fn back_required(self) -> bool {
         matches!(self, Self::NationalId | Self::DrivingLicense | Self::ResidencePermit)
     }
+}
+
+/// The pictures that a submission cannot do without.
+pub fn required_images(document: DocumentType, checks: &[Check]) -> Vec<ImageRole> {
+    let selfie = checks.iter().any(|check| check.needs_selfie());
+    let mut required = vec![ImageRole::DocumentFront];
+    required.extend(document.back_required().then_some(ImageRole::DocumentBack));
+    required.extend(selfie.then_some(ImageRole::Selfie));
+    required
 }
 
 #[cfg(test)]

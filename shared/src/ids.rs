@@ -1,5 +1,6 @@
 //! Prefixed identifiers that sort by time: `ver_01J…` on the wire, a `uuid` in Postgres.
 
+use crate::words::ImageRole;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr};
 use ulid::Ulid;
@@ -72,6 +73,7 @@ macro_rules! id {
 
 id! {
     VerificationId = "ver";
+    SessionId = "sess";
     AccountId = "acc";
     KeyId = "key";
     EventId = "evt";
@@ -80,6 +82,29 @@ id! {
     DeliveryId = "dlv";
     DocumentId = "doc";
     RequestId = "req";
+}
+
+impl VerificationId {
+    /// The id of one of its pictures: its own with the picture's number in the last bits, so that
+    /// either leads to the other and nobody keeps a list.
+    pub fn document(self, role: ImageRole) -> DocumentId {
+        DocumentId(Ulid(self.0.0 ^ number(role)))
+    }
+}
+
+impl DocumentId {
+    /// The verifications that this can be a picture of, with the role it then has. One exists at most.
+    pub fn verifications(self) -> impl Iterator<Item = (VerificationId, ImageRole)> {
+        ImageRole::ALL.iter().map(move |role| (VerificationId(Ulid(self.0.0 ^ number(*role))), *role))
+    }
+}
+
+const fn number(role: ImageRole) -> u128 {
+    match role {
+        ImageRole::DocumentFront => 1,
+        ImageRole::DocumentBack => 2,
+        ImageRole::Selfie => 3,
+    }
 }
 
 #[cfg(test)]
@@ -93,5 +118,16 @@ mod tests {
         assert_eq!(VerificationId::from_uuid(id.uuid()), id);
         assert!(id.to_string().starts_with("ver_"));
         assert!("doc_01J".parse::<VerificationId>().is_err());
+    }
+
+    #[test]
+    fn a_picture_leads_to_its_verification_and_no_further() {
+        let id = VerificationId::generate();
+        for role in ImageRole::ALL {
+            let document = id.document(*role);
+            let found: Vec<_> = document.verifications().filter(|(other, _)| *other == id).collect();
+            assert_eq!(found, [(id, *role)]);
+            assert_ne!(document.to_string()[4..], id.to_string()[4..]);
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod partial;
 pub mod partials;
 pub mod policy;
 pub mod present;
+pub mod processor;
 pub mod queue;
 pub mod request;
 pub mod sealed;

@@ -80,6 +80,16 @@ words! {
 }
 
 words! {
+    /// What a row of work is for. All but a verification are calls for the result of a single stage.
+    Purpose("purpose") {
+        Verification => "verification",
+        Extraction => "extraction",
+        FaceMatch => "face_match",
+        Liveness => "liveness",
+    }
+}
+
+words! {
     /// Where a verification stands. Everything but `pending` is terminal,
     /// except that a review turns `manual_review` into `verified` or `failed`.
     Status("status") {
@@ -92,6 +102,18 @@ words! {
         Expired => "expired",
         /// We could not check; retryable.
         Error => "error",
+    }
+}
+
+words! {
+    /// Where a session stands.
+    SessionStatus("session status") {
+        /// A picture is missing.
+        Pending => "pending",
+        /// May be completed.
+        Ready => "ready",
+        Completed => "completed",
+        Expired => "expired",
     }
 }
 
@@ -191,6 +213,10 @@ impl Check {
             Self::Liveness => Stage::Liveness,
             Self::Fraud => Stage::Fraud,
         }
+    }
+
+    pub const fn needs_selfie(self) -> bool {
+        matches!(self, Self::FaceMatch | Self::Liveness)
     }
 
     /// What is checked where the customer names nothing.

@@ -12,12 +12,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use txid_imaging::SourceImage;
 use txid_shared::partial::{
     Agreement, FaceMatchOutcome, FaceMatchResult, FraudResult, LivenessOutcome, LivenessResult, OcrResult,
     StageResult,
 };
 use txid_shared::words::{DocumentType, Stage as StageName};
-use txid_worker::imaging::SourceImage;
 use txid_worker::inference::manifest::{Manifest, default_cache_folder};
 use txid_worker::inference::{Engine, ModelFiles};
 use txid_worker::stages::face_match::FaceMatch;

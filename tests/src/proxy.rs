@@ -19,6 +19,8 @@ struct Traffic {
     connections: u64,
     cuts_left: usize,
     cut_after: usize,
+    /// The broker's answers are held back, as under a memory alarm.
+    mute: bool,
     /// Connections over which nothing may go any more.
     cut: BTreeSet<u64>,
     /// So far, by connection.
@@ -70,6 +72,11 @@ impl BrokerProxy {
         Ok(Self { url: url.to_string(), traffic })
     }
 
+    /// From now on nothing of what the broker says arrives, and no connection ends by it.
+    pub fn mute(&self) {
+        lock(&self.traffic).mute = true;
+    }
+
     /// Connections that were cut.
     pub fn cuts(&self) -> usize {
         lock(&self.traffic).cut.len()
@@ -111,6 +118,9 @@ async fn pump(
         let length = from.read(&mut chunk).await?;
         if length == 0 || lock(traffic).is_cut(connection) {
             return Ok(());
+        }
+        if matches!(sender, Sender::Broker) && lock(traffic).mute {
+            continue;
         }
         frames.pending.extend_from_slice(&chunk[..length]);
         while let Some((channel, method)) = frames.take_method() {

@@ -237,3 +237,29 @@ async fn an_image_that_kills_the_process_ends_as_error_while_others_flow() {
     pool.close().await;
     scene.space.remove().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_answers_nothing_does_not_keep_processes_alive() {
+    let mut space = Space::new().await.unwrap();
+    // Short drains: what is tested is what comes after them.
+    space.set("server.drain_deadline_ms", "2000");
+    space.set("server.sync_wait_ms", "1000");
+    let scene = scene(space).await;
+    let config = scene.space.config().unwrap();
+    let proxy = BrokerProxy::start(config.broker.url.reveal(), 0, 0).await.unwrap();
+    let by_proxy = [("TXID__BROKER__URL", proxy.url.as_str())];
+    let scheduler = scene.space.node_with(Role::Scheduler, &by_proxy).unwrap();
+    let worker = scene.space.node_with(Role::StubWorker, &by_proxy).unwrap();
+    let client = scene.space.client(&scheduler, &scene.key).unwrap();
+    let ids = submit(&client, 3).await;
+    for id in &ids {
+        client.decided(id).await.unwrap();
+    }
+    proxy.mute();
+    for node in [worker, scheduler] {
+        let role = node.role;
+        let ended = tokio::task::spawn_blocking(move || node.terminate()).await.unwrap();
+        assert_eq!(ended.unwrap(), Some(0), "{role:?}");
+    }
+    scene.space.remove().await.unwrap();
+}

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "in the functions that tests share, too, a failure is a failed test")]
 
 use std::sync::Arc;
+use txid_imaging::SourceImage;
 use txid_shared::partial::{FraudKind, FraudSignal, StageResult};
 use txid_specimens::{Assets, Attack, Capture, Design, Generator, Role, Submission};
-use txid_worker::imaging::SourceImage;
 use txid_worker::inference::Engine;
 use txid_worker::stages::fraud::Fraud;
 use txid_worker::stages::{Images, Outcome, Stage, StageInput};

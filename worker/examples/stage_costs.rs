@@ -9,9 +9,9 @@
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::time::Instant;
+use txid_imaging::{SourceImage, luminance};
 use txid_shared::partial::{FaceMatchOutcome, StageResult};
 use txid_shared::words::Stage as StageName;
-use txid_worker::imaging::{SourceImage, luminance};
 use txid_worker::inference::manifest::{Manifest, default_cache_folder};
 use txid_worker::inference::{Engine, ModelFiles};
 use txid_worker::stages::face_match::FaceMatch;

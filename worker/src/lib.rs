@@ -1,7 +1,6 @@
 //! Receive loop, check stages on real models, webhook delivery.
 
 pub mod health;
-pub mod imaging;
 pub mod inference;
 pub mod jobs;
 pub mod service;

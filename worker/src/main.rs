@@ -4,6 +4,7 @@ use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use txid_shared::clock::Clock;
 use txid_shared::config::{Config, ms};
+use txid_shared::processor;
 use txid_shared::services::Services;
 use txid_shared::task::{Tasks, stop_signal};
 use txid_shared::telemetry;
@@ -34,6 +35,7 @@ enum Role {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    processor::check()?;
     let mut config = Config::load(arguments.config.as_deref(), std::env::vars())?;
     if !arguments.stages.is_empty() {
         config.worker.stages = arguments.stages;

@@ -11,6 +11,7 @@ use txid_shared::ids::AccountId;
 use txid_shared::ids::KeyId;
 use txid_shared::words::Permission;
 
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) account_id: AccountId,
     pub(super) key_id: KeyId,

@@ -68,8 +68,13 @@ impl IntoResponse for Refusal {
     }
 }
 
-pub(super) async fn envelope(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+/// Of the request, for handlers; on an answer the one that it goes out with.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let route = route(request.extensions());
     let span = tracing::info_span!(
         "request",
@@ -133,7 +138,9 @@ fn finished(mut response: Response, request_id: &str) -> Response {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
-    if let Ok(value) = HeaderValue::from_str(request_id) {
+    let replayed = response.extensions_mut().remove::<RequestId>();
+    let shown = replayed.as_ref().map_or(request_id, |RequestId(first)| first);
+    if let Ok(value) = HeaderValue::from_str(shown) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response

@@ -3,14 +3,15 @@
 
 use super::Api;
 use super::auth::Caller;
-use super::body::{self, Encoding};
+use super::body;
 use super::envelope::Refusal;
+use super::idempotency::Key;
 use super::query::List;
 use super::verifications::{load, no_such, row, unreadable};
-use super::verify::begin;
+use super::verify::{begin, parsed};
 use crate::form::Form;
 use crate::images::LowResolution;
-use crate::submission::{self, Picture, Submission};
+use crate::submission::{self, Picture, Submission, picture};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use txid_shared::api::{Accepted, ApiError, ErrorBody, ErrorCode, Review, Verification};
 use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::conclude::event;
-use txid_shared::documents::supported_country;
 use txid_shared::ids::VerificationId;
 use txid_shared::present::present_row;
 use txid_shared::request::SealedRequest;
@@ -131,7 +131,7 @@ async fn reviewed(api: &Api, caller: &Caller, before: &Row, review: &Review) -> 
     let events = review.decision.event().into_iter().map(|kind| event(&key, kind, &shown, review.decided_at));
     let events = events.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
     let sealed = seal_review(&key, before.case.id, review).map_err(|error| unreadable(&error))?;
-    let request = request(&key, before)?;
+    let request = request_of(&key, before)?;
     Ok(Finish {
         from: Status::ManualReview,
         sealed_review: Some(sealed),
@@ -143,7 +143,7 @@ async fn reviewed(api: &Api, caller: &Caller, before: &Row, review: &Review) -> 
     })
 }
 
-fn request(key: &SealingKey, before: &Row) -> Result<SealedRequest, Refusal> {
+fn request_of(key: &SealingKey, before: &Row) -> Result<SealedRequest, Refusal> {
     let sealed = before.case.sealed_request.as_ref();
     let opened = sealed.map(|sealed| SealedRequest::open(key, before.case.id, sealed)).transpose();
     Ok(opened.map_err(|error| unreadable(&error))?.unwrap_or_default())
@@ -193,7 +193,8 @@ pub(super) struct RetryRequest {
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `identity:write`", body = ErrorBody),
         (status = 404, description = "not_found", body = ErrorBody),
-        (status = 409, description = "invalid_state: neither `failed` nor `error`", body = ErrorBody),
+        (status = 409, description = "invalid_state: neither `failed` nor `error`; idempotency_key_conflict, \
+            idempotency_in_progress", body = ErrorBody),
         (status = 413, description = "image_too_large: the whole request", body = ErrorBody),
         (status = 415, description = "invalid_request: neither JSON nor multipart", body = ErrorBody),
         (status = 422, description = "image_too_large, image_too_small, unsupported_media, invalid_document",
@@ -208,53 +209,58 @@ pub(super) async fn retry(
 ) -> Result<Response, Refusal> {
     let id = writable(&caller, &id)?;
     let (head, body) = request.into_parts();
-    let encoding = body::encoding(&head.headers)?;
-    let room = api.room.take(&head.headers).await;
-    let body = body::collect(&head.headers, body).await?;
-    let form = match encoding {
-        Encoding::Json if body.is_empty() => Form::default(),
-        Encoding::Json => Form::from_json(&body)?,
-        Encoding::Multipart => body::multipart(head, body.clone()).await?,
-    };
-    form.only(&["document_front", "document_back", "selfie", "mode"])?;
+    let (key, room) = (Key::of(&head)?, api.room.take(&head.headers).await);
     let before = row(&api, caller.account_id, id).await?;
+    let data_key = api.store.data_key(&before.case).await.map_err(|error| unreadable(&error))?;
+    let request = request_of(&data_key, &before)?;
+    let low = LowResolution::of(&request.thresholds);
+    let ((mode, given), claim) = {
+        let (api, caller) = (api.clone(), caller.clone());
+        parsed(head, body, move |form| {
+            form.only(&["document_front", "document_back", "selfie", "mode"])?;
+            let pictures = ImageRole::ALL.iter().filter_map(|role| picture(form, *role, low).transpose());
+            let given: Vec<Picture> = pictures.collect::<Result<_, _>>()?;
+            let claim = key.claim(&api, &caller, "POST /v1/identity/verifications/{id}/retry", form);
+            Ok(((submission::mode(form)?, given), claim.map(|claim| claim.about(&id.to_string()))))
+        })
+        .await?
+    };
     if !matches!(before.case.status, Status::Failed | Status::Error) {
         return Err(invalid_state("only a `failed` or `error` verification can be tried again"));
     }
-    let again = again(&api, &before, &form).await?;
-    begin(&api, caller, VerificationId::generate(), again, room).await
-}
-
-/// The submission before, with the pictures of `form` where it has some.
-async fn again(api: &Api, before: &Row, form: &Form<'_>) -> Result<Submission, Refusal> {
-    let case = &before.case;
-    let mode = submission::mode(form)?;
-    let key = api.store.data_key(case).await.map_err(|error| unreadable(&error))?;
-    let request = request(&key, before)?;
-    let low = LowResolution::of(&request.thresholds);
-    let mut images = Vec::new();
-    for role in ImageRole::ALL {
-        if let Some(picture) = submission::picture(form, *role, low)? {
-            images.push(picture);
-        } else if let Some(info) = case.images.iter().find(|info| info.image == *role) {
-            let name = format!("{}/{}/{role}", case.account_id, case.id);
-            let bytes = api.blobs.get(&key, &name).await.map_err(|error| unreadable(&error))?;
-            images.push(Picture { info: info.clone(), bytes });
-        }
-    }
-    // It was supported when it was accepted.
-    let country = supported_country(&case.country).ok_or_else(|| no_such("country"))?.code;
-    Ok(Submission {
-        country,
-        document_type: case.document_type,
-        checks: case.checks.clone(),
-        stages: case.stages.clone(),
+    let images = with_those_before(&api, &data_key, &before, given).await?;
+    let case = before.case;
+    let again = Submission {
+        purpose: case.purpose,
+        declared: case.declared,
+        checks: case.checks,
+        stages: case.stages,
         mode,
-        metadata: case.metadata.clone(),
+        metadata: case.metadata,
         request,
         images,
         retry_of: Some(case.id),
-    })
+    };
+    begin(&api, caller, VerificationId::generate(), again, claim, room).await
+}
+
+/// The pictures given, and for the other roles those of the verification before.
+async fn with_those_before(
+    api: &Api,
+    key: &SealingKey,
+    before: &Row,
+    mut given: Vec<Picture>,
+) -> Result<Vec<Picture>, Refusal> {
+    let case = &before.case;
+    for info in &case.images {
+        if given.iter().any(|picture| picture.info.image == info.image) {
+            continue;
+        }
+        let name = format!("{}/{}/{}", case.account_id, case.id, info.image);
+        let bytes = api.blobs.get(key, &name).await.map_err(|error| unreadable(&error))?;
+        given.push(Picture { info: info.clone(), bytes });
+    }
+    Ok(given)
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,9 +5,13 @@ mod body;
 mod documents;
 mod envelope;
 mod health;
+mod idempotency;
 mod lifecycle;
+mod oneshots;
 pub(crate) mod openapi;
 mod query;
+mod sessions;
+mod validate;
 mod verifications;
 mod verify;
 mod webhooks;
@@ -15,12 +19,12 @@ mod webhooks;
 use crate::waiters::Waiters;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use body::UploadRoom;
 use envelope::Refusal;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::blobs::Blobs;
 use txid_shared::clock::Clock;
@@ -28,7 +32,7 @@ use txid_shared::config;
 use txid_shared::partials::Partials;
 use txid_shared::queue::Queue;
 use txid_shared::services::Services;
-use txid_shared::store::Store;
+use txid_shared::store::{Retention, Store};
 use txid_shared::task::Tasks;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -40,8 +44,11 @@ pub(crate) struct Api {
     blobs: Blobs,
     clock: Clock,
     settings: config::Server,
+    retention: Retention,
     tasks: Tasks,
     room: UploadRoom,
+    /// Pictures that may be decoded here at once.
+    decoding: Semaphore,
     waiters: Waiters,
     outbox_filled: Arc<Notify>,
     /// Migrations only ever go forward, so it is asked once.
@@ -52,6 +59,7 @@ impl Api {
     pub(crate) fn new(
         services: Services,
         settings: config::Server,
+        retention: &config::Retention,
         tasks: Tasks,
         waiters: Waiters,
         outbox_filled: Arc<Notify>,
@@ -64,7 +72,9 @@ impl Api {
             blobs,
             clock: context.clock,
             room: UploadRoom::new(settings.concurrent_uploads),
+            decoding: Semaphore::new(validate::pool_size()),
             settings,
+            retention: days(retention),
             tasks,
             waiters,
             outbox_filled,
@@ -73,9 +83,17 @@ impl Api {
     }
 }
 
+fn days(settings: &config::Retention) -> Retention {
+    let seconds = |days: u32| (days > 0).then_some(i64::from(days) * 86_400);
+    Retention { images_s: seconds(settings.images_days), data_s: seconds(settings.data_days) }
+}
+
 pub(crate) fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/identity/verify", post(verify::verify))
+        .route("/v1/identity/extract", post(oneshots::extract))
+        .route("/v1/identity/face-match", post(oneshots::face_match))
+        .route("/v1/identity/liveness", post(oneshots::liveness))
         .route("/v1/identity/verifications", get(verifications::list))
         .route("/v1/identity/verifications/{id}", get(verifications::show).delete(lifecycle::delete))
         .route("/v1/identity/verifications/{id}/cancel", post(lifecycle::cancel))
@@ -83,7 +101,17 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/verifications/{id}/review", post(lifecycle::review))
         .route("/v1/identity/verifications/{id}/audit", get(lifecycle::audit))
         .route("/v1/identity/verifications/{id}/evidence/{evidence_id}", get(verifications::evidence))
+        .route("/v1/identity/validate", post(validate::validate))
+        .route("/v1/identity/sessions", post(sessions::create))
+        .route("/v1/identity/sessions/{id}", get(sessions::show))
+        .route("/v1/identity/sessions/{id}/documents", post(sessions::upload))
+        .route("/v1/identity/sessions/{id}/documents/{side}", put(sessions::put))
+        .route("/v1/identity/sessions/{id}/complete", post(sessions::complete))
+        .route("/v1/identity/documents/{id}", get(documents::show))
+        .route("/v1/identity/documents/{id}/download", get(documents::download))
+        .route("/v1/identity/documents/{id}/content", get(documents::content))
         .route("/v1/identity/supported-documents", get(documents::list))
+        .route("/v1/identity/countries", get(documents::countries))
         .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -1,6 +1,6 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
-use super::{documents, health, lifecycle, verifications, verify, webhooks};
+use super::{documents, health, lifecycle, oneshots, sessions, validate, verifications, verify, webhooks};
 use txid_shared::api::Event;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -14,6 +14,9 @@ use utoipa::{Modify, OpenApi};
     ),
     paths(
         verify::verify,
+        oneshots::extract,
+        oneshots::face_match,
+        oneshots::liveness,
         verifications::list,
         verifications::show,
         lifecycle::delete,
@@ -22,7 +25,17 @@ use utoipa::{Modify, OpenApi};
         lifecycle::review,
         lifecycle::audit,
         verifications::evidence,
+        validate::validate,
+        sessions::create,
+        sessions::show,
+        sessions::upload,
+        sessions::put,
+        sessions::complete,
+        documents::show,
+        documents::download,
+        documents::content,
         documents::list,
+        documents::countries,
         webhooks::create,
         webhooks::list,
         health::alive,
@@ -50,6 +63,11 @@ impl Modify for ApiKey {
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The client token of a session: `cst_…`, for its uploads alone."))
+            .build();
+        components.add_security_scheme("client_token", SecurityScheme::Http(scheme));
     }
 }
 

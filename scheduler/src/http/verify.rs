@@ -4,28 +4,34 @@ use super::Api;
 use super::auth::Caller;
 use super::body::{self, Encoding};
 use super::envelope::Refusal;
-use super::verifications;
+use super::idempotency::{Answer, Key, replay};
+use super::oneshots;
+use super::verifications::{no_such, unreadable};
 use crate::form::Form;
 use crate::submission::{Picture, Submission};
 use crate::waiters::Waiting;
-use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use txid_shared::api::{Accepted, ApiError, ErrorBody, Mode, Verification, VerifyForm, VerifyRequest};
+use txid_shared::api::{
+    Accepted, ApiError, ErrorBody, ErrorCode, ImageInfo, Mode, Verification, VerifyForm, VerifyRequest,
+};
 use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::config::ms;
-use txid_shared::ids::{AccountId, VerificationId};
-use txid_shared::store::{Acceptance, StoreError};
+use txid_shared::ids::{SessionId, VerificationId};
+use txid_shared::present::present_row;
+use txid_shared::store::{Acceptance, Claim, Retention, Row, StoreError};
 use txid_shared::telemetry::{Metrics, current_traceparent};
-use txid_shared::words::{Lane, Permission, Status};
+use txid_shared::words::{Lane, Permission, Purpose, Status};
 
+/// As long as an idempotency key.
+const ONE_SHOT_KEPT_S: i64 = 86_400;
 /// A wake-up can be lost; the row cannot.
 const POLL: Duration = Duration::from_millis(500);
 /// Callers who wait while the scheduler stops are answered 202 after this long.
@@ -38,6 +44,8 @@ const LARGE_BODY_BYTES: usize = 512 * 1024;
 /// With `mode: sync` the call waits for the verdict up to 30 seconds. When time is up it answers 202:
 /// the verification goes on, and `GET` or a webhook tells its end.
 #[utoipa::path(post, path = "/v1/identity/verify", tag = "identity",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 10, max_length = 255,
+        description = "Letters, digits and `-_:.`; the same request again within 24 hours gets the same answer")),
     request_body(content((VerifyRequest = "application/json"), (VerifyForm = "multipart/form-data"))),
     responses(
         (status = 200, description = "sync: the verification with its verdict", body = Verification),
@@ -46,6 +54,7 @@ const LARGE_BODY_BYTES: usize = 512 * 1024;
         (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `identity:write`", body = ErrorBody),
+        (status = 409, description = "idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
         (status = 413, description = "image_too_large: the whole request", body = ErrorBody),
         (status = 415, description = "invalid_request: neither JSON nor multipart", body = ErrorBody),
         (status = 422, description = "unsupported_country, unsupported_document, image_too_large, \
@@ -59,63 +68,32 @@ pub(super) async fn verify(
 ) -> Result<Response, Refusal> {
     caller.require(Permission::IdentityWrite)?;
     let (head, body) = request.into_parts();
+    let (key, room) = (Key::of(&head)?, api.room.take(&head.headers).await);
+    let (submission, claim) = {
+        let (api, caller) = (api.clone(), caller.clone());
+        parsed(head, body, move |form| {
+            Ok((Submission::parse(form)?, key.claim(&api, &caller, "POST /v1/identity/verify", form)))
+        })
+        .await?
+    };
+    begin(&api, caller, VerificationId::generate(), submission, claim, room).await
+}
+
+/// Reads the fields of a body and makes something of them, where it is large on a thread of its own.
+pub(super) async fn parsed<T: Send + 'static>(
+    head: Parts,
+    body: Body,
+    parse: impl FnOnce(&Form<'_>) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, Refusal> {
     let encoding = body::encoding(&head.headers)?;
-    let room = api.room.take(&head.headers).await;
     let body = body::collect(&head.headers, body).await?;
-    let submission = parse(encoding, head, body).await?;
-
-    begin(&api, caller, VerificationId::generate(), submission, room).await
-}
-
-/// Accepts, and answers as the submission's mode asks.
-pub(super) async fn begin(
-    api: &Arc<Api>,
-    caller: Caller,
-    id: VerificationId,
-    submission: Submission,
-    room: Option<OwnedSemaphorePermit>,
-) -> Result<Response, Refusal> {
-    let (mode, account) = (submission.mode, caller.account_id);
-    let waiting = (mode == Mode::Sync).then(|| api.waiters.wait_for(id));
-    // A task of its own: a caller who hangs up must not leave images without a row.
-    let accepting = api.tasks.spawn({
-        let api = api.clone();
-        async move { accept(&api, &caller, id, submission).await }
-    });
-    let acceptance =
-        accepting.await.map_err(|error| Refusal::internal("accepting a verification panicked", &error))?;
-    let created_at = acceptance?;
-    drop(room);
-    match waiting {
-        None => {
-            let object = Verification::OBJECT.to_owned();
-            let accepted = Accepted { id, object, status: Status::Pending, created_at };
-            Ok((StatusCode::CREATED, Json(accepted)).into_response())
-        }
-        Some(waiting) => answer_when_decided(api, account, id, waiting).await,
-    }
-}
-
-/// 200 with the verdict, or 202 with the pending verification once time is up.
-pub(super) async fn answer_when_decided(
-    api: &Api,
-    account: AccountId,
-    id: VerificationId,
-    waiting: Waiting,
-) -> Result<Response, Refusal> {
-    wait(api, id, waiting).await;
-    let verification = verifications::load(api, account, id).await?;
-    let code = if verification.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((code, Json(verification)).into_response())
-}
-
-async fn parse(encoding: Encoding, head: Parts, body: Bytes) -> Result<Submission, Refusal> {
     let large = body.len() > LARGE_BODY_BYTES;
-    let parsing: Box<dyn FnOnce() -> Result<Submission, ApiError> + Send> = match encoding {
-        Encoding::Json => Box::new(move || Submission::parse(&Form::from_json(&body)?)),
+    let parsing: Box<dyn FnOnce() -> Result<T, ApiError> + Send> = match encoding {
+        Encoding::Json if body.is_empty() => Box::new(move || parse(&Form::default())),
+        Encoding::Json => Box::new(move || parse(&Form::from_json(&body)?)),
         Encoding::Multipart => {
             let form = body::multipart(head, body).await?;
-            Box::new(move || Submission::parse(&form))
+            Box::new(move || parse(&form))
         }
     };
     if !large {
@@ -125,50 +103,173 @@ async fn parse(encoding: Encoding, head: Parts, body: Bytes) -> Result<Submissio
     Ok(parsed.map_err(|error| Refusal::internal("parsing a request panicked", &error))??)
 }
 
+/// Accepts, and answers as the submission's mode asks; what was claimed before is answered as it was then.
+pub(super) async fn begin(
+    api: &Arc<Api>,
+    caller: Caller,
+    id: VerificationId,
+    submission: Submission,
+    claim: Option<Claim>,
+    room: Option<OwnedSemaphorePermit>,
+) -> Result<Response, Refusal> {
+    if let Some(claim) = &claim
+        && let Some(answer) = replay(api, &caller, claim).await?
+    {
+        return Ok(answer);
+    }
+    let mode = submission.mode;
+    let waiting = (mode == Mode::Sync).then(|| api.waiters.wait_for(id));
+    // A task of its own: a caller who hangs up must not leave images without a row.
+    let accepting = api.tasks.spawn({
+        let (api, caller, claim) = (api.clone(), caller.clone(), claim.clone());
+        async move { accept(&api, &caller, id, submission, claim).await }
+    });
+    let acceptance =
+        accepting.await.map_err(|error| Refusal::internal("accepting a verification panicked", &error))?;
+    let accepted = acceptance?;
+    drop(room);
+    match (accepted, claim) {
+        // Another request with the same key was faster by a moment.
+        (None, Some(claim)) => {
+            let answer = replay(api, &caller, &claim).await?;
+            answer.ok_or_else(|| ApiError::new(ErrorCode::InvalidState, "the request was withdrawn").into())
+        }
+        (None, None) => Err(ApiError::new(ErrorCode::InvalidState, "it was completed before").into()),
+        (Some(accepted), claim) => match waiting {
+            None => Ok(accepted.into_response()),
+            Some(waiting) => {
+                wait(api, id, waiting).await;
+                decided(api, &caller, id, claim).await
+            }
+        },
+    }
+}
+
+/// The answer once the wait is over, kept for whoever sends the request again.
+async fn decided(
+    api: &Api,
+    caller: &Caller,
+    id: VerificationId,
+    claim: Option<Claim>,
+) -> Result<Response, Refusal> {
+    let row = api.store.any_purpose(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
+    let row = row.ok_or_else(|| no_such("verification"))?;
+    let answer = answer(api, &row).await?;
+    if let Some(claim) = claim {
+        let key = api.store.data_key(&row.case).await.map_err(|error| unreadable(&error))?;
+        let sealed = claim.seal(&key, answer.status.as_u16(), &answer.body);
+        let kept = api.store.answered(&claim, &sealed.map_err(|error| unreadable(&error))?).await;
+        kept.map_err(|error| unreadable(&error))?;
+    }
+    Ok(answer.into_response())
+}
+
+/// What a synchronous caller is answered: 200 with the result, 202 with a verification that goes on.
+pub(super) async fn answer(api: &Api, row: &Row) -> Result<Answer, Refusal> {
+    if row.case.purpose != Purpose::Verification {
+        return oneshots::answer(api, row).await;
+    }
+    let verification = present_row(&api.store, row).await.map_err(|error| unreadable(&error))?;
+    let code = if verification.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Answer::json(code, &verification)
+}
+
 /// Images first, then the row that refers to them: a row without images could never be decided.
+/// `None`: the claim was made by another request meanwhile.
 async fn accept(
     api: &Api,
     caller: &Caller,
     id: VerificationId,
     submission: Submission,
-) -> Result<jiff::Timestamp, Refusal> {
+    claim: Option<Claim>,
+) -> Result<Option<Answer>, Refusal> {
     let unavailable =
         |error: &dyn std::error::Error| Refusal::unavailable("a verification cannot be accepted", error);
     let account = caller.account_id;
     let account_key = api.store.account_key(account).await.map_err(|error| unavailable(&error))?;
     let (key, wrapped_key) =
         account_key.generate_wrapped(&id.to_string()).map_err(|error| unavailable(&error))?;
-    let sealed_request = submission.request.seal(&key, id).map_err(|error| unavailable(&error))?;
     let folder = format!("{account}/{id}");
     if let Err(error) = store_images(api, &key, &folder, &submission.images).await {
         remove_images(api, &folder).await;
         return Err(unavailable(&error));
     }
+    let entry = Entry { id, wrapped_key, key, claim, session_id: None };
+    let images = submission.images.iter().map(|picture| picture.info.clone()).collect();
+    enter(api, caller, entry, submission, images).await
+}
+
+/// What a row is entered under.
+pub(super) struct Entry {
+    pub(super) id: VerificationId,
+    pub(super) wrapped_key: Vec<u8>,
+    pub(super) key: SealingKey,
+    pub(super) claim: Option<Claim>,
+    pub(super) session_id: Option<SessionId>,
+}
+
+/// The row of a submission whose images are stored, and what an asynchronous caller is answered. `None`: it was
+/// claimed or completed before, and the images are removed.
+pub(super) async fn enter(
+    api: &Api,
+    caller: &Caller,
+    entry: Entry,
+    submission: Submission,
+    images: Vec<ImageInfo>,
+) -> Result<Option<Answer>, Refusal> {
+    let Entry { id, wrapped_key, key, claim, session_id } = entry;
+    let unavailable =
+        |error: &dyn std::error::Error| Refusal::unavailable("a verification cannot be accepted", error);
     let created_at = api.clock.now();
+    let object = Verification::OBJECT.to_owned();
+    let accepted =
+        Answer::json(StatusCode::CREATED, &Accepted { id, object, status: Status::Pending, created_at })?;
+    let known = claim.as_ref().filter(|_| submission.mode == Mode::Async);
+    let answer = known.map(|claim| claim.seal(&key, accepted.status.as_u16(), &accepted.body)).transpose();
+    // What a single stage found was given out; it is kept for those who ask again with the same key.
+    let retention = match submission.purpose {
+        Purpose::Verification => api.retention,
+        _ => Retention { data_s: Some(ONE_SHOT_KEPT_S), ..api.retention },
+    };
     let acceptance = Acceptance {
         id,
-        account_id: account,
+        account_id: caller.account_id,
         lane: Lane::Interactive,
-        country: submission.country.to_owned(),
-        document_type: submission.document_type,
+        purpose: submission.purpose,
+        declared: submission.declared,
         checks: submission.checks,
         stages: submission.stages,
         metadata: submission.metadata,
-        images: submission.images.into_iter().map(|picture| picture.info).collect(),
+        images,
         wrapped_key,
-        sealed_request,
+        sealed_request: submission.request.seal(&key, id).map_err(|error| unavailable(&error))?,
         traceparent: current_traceparent(),
         created_at,
         retry_of: submission.retry_of,
         actor: caller.key_id.to_string(),
+        claim,
+        answer: answer.map_err(|error| unavailable(&error))?,
+        session_id,
+        retention,
     };
-    if let Err(error) = api.store.accept(&acceptance).await {
-        settle_failed_acceptance(api, id, &folder, &error).await.map_err(|()| unavailable(&error))?;
+    let folder = format!("{}/{id}", caller.account_id);
+    match api.store.accept(&acceptance).await {
+        Ok(true) => {}
+        Ok(false) => {
+            // The images of a session are those of what it became.
+            if session_id.is_none() {
+                remove_images(api, &folder).await;
+            }
+            return Ok(None);
+        }
+        Err(error) => {
+            settle_failed_acceptance(api, id, &folder, &error).await.map_err(|()| unavailable(&error))?;
+        }
     }
     api.outbox_filled.notify_one();
     Metrics::get().accepted();
     tracing::info!(verification.id = %id, "verification accepted");
-    Ok(created_at)
+    Ok(Some(accepted))
 }
 
 async fn store_images(
@@ -208,7 +309,7 @@ async fn remove_images(api: &Api, folder: &str) {
 }
 
 /// Until the verdict is there or time is up; the row tells which.
-async fn wait(api: &Api, id: VerificationId, mut waiting: Waiting) {
+pub(super) async fn wait(api: &Api, id: VerificationId, mut waiting: Waiting) {
     let deadline = Instant::now() + ms(api.settings.sync_wait_ms);
     let stopping = async {
         api.tasks.stopping().cancelled().await;

@@ -63,7 +63,7 @@ async fn form_parts_mean_the_same_as_json() {
     assert_eq!(by_form.images, by_json.images);
     assert_eq!(by_form.checks, by_json.checks);
     assert_eq!(by_form.metadata, by_json.metadata);
-    assert_eq!(by_form.document_type, by_json.document_type);
+    assert_eq!(by_form.declared, by_json.declared);
     scene.end().await;
 }
 

@@ -10,7 +10,7 @@ use txid_shared::queue::{Consumer, Received, Source};
 use txid_shared::words::{Lane, Stage, Status};
 
 impl Scene {
-    fn sweeper(&self) -> Sweeper {
+    pub(crate) fn sweeper(&self) -> Sweeper {
         Sweeper::new(&self.services, self.config.sweeper.clone(), Arc::new(Notify::new()))
     }
 

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use txid_shared::ids::VerificationId;
 use txid_shared::store::Chain;
-use txid_shared::words::{Permission, Stage};
+use txid_shared::words::{ImageRole, Permission, Stage};
 
 fn path(id: VerificationId, action: &str) -> String {
     format!("/v1/identity/verifications/{id}{action}")
@@ -288,5 +288,35 @@ async fn a_changed_or_removed_audit_entry_shows() {
     assert_eq!(store.verify_audit().await.unwrap(), Chain::Broken { link: 2, why: "an entry was changed" });
     sqlx::query("DELETE FROM audit WHERE link = 2").execute(&scene.database).await.unwrap();
     assert_eq!(store.verify_audit().await.unwrap(), Chain::Broken { link: 2, why: "an entry is missing" });
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_an_account_keeps_for_a_time_goes_when_it_is_over_pictures_first() {
+    let scene = Scene::with(&[("retention.images_days", "2"), ("retention.data_days", "30")]).await;
+    let id = scene.accepted(&passport()).await;
+    scene.stage_ends(id, Stage::Ocr).await;
+    let path = format!("/v1/identity/verifications/{id}");
+    assert_eq!(scene.get(&path).await.body["expires_at"], "2026-03-31T12:00:00Z");
+    scene.sweeper().expire_verifications().await.unwrap();
+    assert_eq!(scene.blobs(), 1);
+
+    scene.clock.advance(jiff::SignedDuration::from_hours(49));
+    scene.sweeper().expire_verifications().await.unwrap();
+    let shown = scene.get(&path).await;
+    assert_eq!((shown.status, scene.blobs()), (200, 0), "the verdict stays, the pictures are gone");
+    let content =
+        scene.get(&format!("/v1/identity/documents/{}", id.document(ImageRole::DocumentFront))).await;
+    assert_eq!(content.status, 200, "what was known of them stays as well");
+
+    scene.clock.advance(jiff::SignedDuration::from_hours(28 * 24));
+    scene.sweeper().expire_verifications().await.unwrap();
+    assert_eq!(scene.get(&path).await.status, 404);
+    let keyless: (bool,) = sqlx::query_as("SELECT wrapped_key IS NULL FROM verifications WHERE id = $1")
+        .bind(id.uuid())
+        .fetch_one(&scene.database)
+        .await
+        .unwrap();
+    assert!(keyless.0, "the data key is destroyed");
     scene.end().await;
 }

@@ -5,7 +5,10 @@
 mod acceptance;
 mod background;
 mod bad_input;
+mod idempotency;
 mod lifecycle;
+mod oneshots;
 mod reading;
 mod scene;
+mod sessions;
 mod sharing;

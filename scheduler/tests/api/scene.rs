@@ -129,14 +129,31 @@ impl Scene {
         answer.body["id"].as_str().unwrap().parse().unwrap()
     }
 
+    /// The one verification there is, as soon as it is accepted.
+    pub(crate) async fn only_verification(&self) -> VerificationId {
+        loop {
+            let id: Option<(uuid::Uuid,)> =
+                sqlx::query_as("SELECT id FROM verifications").fetch_optional(&self.database).await.unwrap();
+            if let Some((id,)) = id {
+                return VerificationId::from_uuid(id);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     pub(crate) async fn case(&self, id: VerificationId) -> Case {
         self.services.context.store.case(id).await.unwrap().unwrap()
     }
 
     /// What a worker's stage does at its end: the partial, and the decision when the set is full.
     pub(crate) async fn stage_ends(&self, id: VerificationId, stage: Stage) {
+        self.stage_finds(id, partial(stage).result).await;
+    }
+
+    /// The same with what the stage found.
+    pub(crate) async fn stage_finds(&self, id: VerificationId, result: StageResult) {
         let case = self.case(id).await;
-        if self.partial_is_in(id, stage).await {
+        if self.join(id, result).await {
             let key = self.services.context.store.data_key(&case).await.unwrap();
             let set = self.services.context.partials.get(id).await.unwrap();
             let partials = txid_shared::sealed::open_partials(&key, id, &set).unwrap();
@@ -146,10 +163,15 @@ impl Scene {
 
     /// The partial alone: as if the worker died before it decided. True when the set is full.
     pub(crate) async fn partial_is_in(&self, id: VerificationId, stage: Stage) -> bool {
-        let case = self.case(id).await;
+        self.join(id, partial(stage).result).await
+    }
+
+    async fn join(&self, id: VerificationId, result: StageResult) -> bool {
+        let (case, stage) = (self.case(id).await, result.stage());
         let context = &self.services.context;
         let key = context.store.data_key(&case).await.unwrap();
-        let sealed = seal_partial(&key, id, stage, &partial(stage)).unwrap();
+        let partial = Partial { result, models: BTreeMap::new(), timing: Timing::default() };
+        let sealed = seal_partial(&key, id, stage, &partial).unwrap();
         context.partials.join(id, stage, sealed, case.stages.len()).await.unwrap().is_some()
     }
 

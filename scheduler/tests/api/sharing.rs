@@ -2,16 +2,16 @@
 
 use super::scene::Scene;
 use txid_shared::ids::{EventId, VerificationId};
-use txid_shared::store::{Acceptance, Finish, OutgoingEvent};
-use txid_shared::words::{Check, DocumentType, EventType, Lane, Stage, Status};
+use txid_shared::store::{Acceptance, Declared, Finish, OutgoingEvent, Retention};
+use txid_shared::words::{Check, DocumentType, EventType, Lane, Purpose, Stage, Status};
 
 fn acceptance(scene: &Scene) -> Acceptance {
     Acceptance {
         id: VerificationId::generate(),
         account_id: scene.account,
         lane: Lane::Interactive,
-        country: "MA".to_owned(),
-        document_type: DocumentType::Passport,
+        purpose: Purpose::Verification,
+        declared: Some(Declared { country: "MA".to_owned(), document_type: DocumentType::Passport }),
         checks: vec![Check::Ocr, Check::Fraud],
         stages: vec![Stage::Ocr, Stage::Fraud],
         metadata: serde_json::Map::new(),
@@ -22,6 +22,10 @@ fn acceptance(scene: &Scene) -> Acceptance {
         created_at: jiff::Timestamp::UNIX_EPOCH,
         retry_of: None,
         actor: "test".to_owned(),
+        claim: None,
+        answer: None,
+        session_id: None,
+        retention: Retention::default(),
     }
 }
 

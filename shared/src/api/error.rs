@@ -22,6 +22,12 @@ pub enum ErrorCode {
     ImageTooLarge,
     ImageTooSmall,
     UnsupportedMedia,
+    DocumentUnreadable,
+    FaceNotDetected,
+    MultipleFaces,
+    ImageQualityTooLow,
+    IdempotencyKeyConflict,
+    IdempotencyInProgress,
     NotFound,
     InvalidState,
     InternalError,
@@ -47,13 +53,17 @@ impl ErrorCode {
             Self::Unauthorized | Self::KeyRevoked | Self::KeyExpired => 401,
             Self::Forbidden | Self::IpNotAllowed => 403,
             Self::NotFound => 404,
-            Self::InvalidState => 409,
+            Self::InvalidState | Self::IdempotencyKeyConflict | Self::IdempotencyInProgress => 409,
             Self::InvalidDocument
             | Self::UnsupportedCountry
             | Self::UnsupportedDocument
             | Self::ImageTooLarge
             | Self::ImageTooSmall
-            | Self::UnsupportedMedia => 422,
+            | Self::UnsupportedMedia
+            | Self::DocumentUnreadable
+            | Self::FaceNotDetected
+            | Self::MultipleFaces
+            | Self::ImageQualityTooLow => 422,
             Self::InternalError => 500,
             Self::ServiceUnavailable => 503,
         }
@@ -64,6 +74,7 @@ impl ErrorCode {
             Self::Unauthorized | Self::KeyRevoked | Self::KeyExpired => ErrorType::AuthenticationError,
             Self::Forbidden | Self::IpNotAllowed => ErrorType::AuthorizationError,
             Self::NotFound => ErrorType::NotFoundError,
+            Self::IdempotencyKeyConflict | Self::IdempotencyInProgress => ErrorType::IdempotencyError,
             Self::InternalError | Self::ServiceUnavailable => ErrorType::ApiError,
             _ => ErrorType::ValidationError,
         }

@@ -18,6 +18,7 @@ pub struct Config {
     pub keys: Keys,
     pub relay: Relay,
     pub sweeper: Sweeper,
+    pub retention: Retention,
     pub worker: Worker,
     pub webhooks: Webhooks,
     pub models: Models,
@@ -30,6 +31,9 @@ pub struct Config {
 pub struct Server {
     /// Where the scheduler's HTTP API listens.
     pub listen: SocketAddr,
+    /// How callers reach the API, such as `https://id.example.com`: for addresses in answers. Empty: as each
+    /// request names its host, over http.
+    pub public_url: String,
     /// How long a synchronous verify waits before it answers 202.
     pub sync_wait_ms: u64,
     /// The longest any request may take.
@@ -114,6 +118,16 @@ pub struct Sweeper {
     pub rounds: i32,
 }
 
+/// How long what accounts without times of their own send is kept, from its acceptance on.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Pictures and evidence, in days; 0: as long as the rest.
+    pub images_days: u32,
+    /// Everything about a verification, in days; 0: until it is erased by a call.
+    pub data_days: u32,
+}
+
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
@@ -195,6 +209,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
             sync_wait_ms: 30_000,
             request_timeout_ms: 60_000,
             drain_deadline_ms: 35_000,

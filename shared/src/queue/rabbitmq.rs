@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 const PERSISTENT: u8 = 2;
 const TRACEPARENT: &str = "traceparent";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug)]
 pub struct RabbitMq {
@@ -109,14 +110,18 @@ impl RabbitMq {
         self.connection(&mut *self.open.lock().await).await.map(drop)
     }
 
+    /// Says good-bye, but does not insist: a broker under an alarm reads nothing and answers nothing, and lapin
+    /// then waits for ever. Whoever comes meanwhile gets a fresh connection.
     pub(super) async fn close(&self) {
-        let mut open = self.open.lock().await;
-        open.publisher = None;
-        if let Some(connection) = open.connection.take()
-            && let Err(error) = connection.close(200, "stopping".into()).await
-        {
-            tracing::debug!(%error, "the broker connection was gone already");
+        let Open { connection, publisher } = std::mem::take(&mut *self.open.lock().await);
+        let Some(connection) = connection else { return };
+        match tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "stopping".into())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the broker connection was gone already"),
+            Err(_) => tracing::warn!("the broker did not answer a good-bye; its connection is dropped"),
         }
+        // Not before: lapin closes a channel that is dropped, and a connection in the middle of that fails to close.
+        drop(publisher);
     }
 
     pub(super) async fn declare(&self) -> Result<(), QueueError> {
@@ -262,8 +267,11 @@ impl Consumer {
 
     pub(super) async fn cancel(self) {
         let tag = self.inner.tag();
-        if let Err(error) = self.channel.basic_cancel(tag, BasicCancelOptions::default()).await {
-            tracing::debug!(%error, "the consumer was gone already");
+        let cancelling = self.channel.basic_cancel(tag, BasicCancelOptions::default());
+        match tokio::time::timeout(CLOSE_TIMEOUT, cancelling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the consumer was gone already"),
+            Err(_) => tracing::warn!("the broker did not answer a cancelled consumer"),
         }
         // What was prefetched and not handed out goes back when the last message in hand is settled
         // and the connection closes; settled here it would race with its own acknowledgements.

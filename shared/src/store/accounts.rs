@@ -108,17 +108,23 @@ impl Store {
     }
 
     pub async fn account_key(&self, id: AccountId) -> Result<SealingKey, StoreError> {
+        self.known_account_key(id).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
+    }
+
+    /// For an id that came from outside: `None` where there is no such account.
+    pub async fn known_account_key(&self, id: AccountId) -> Result<Option<SealingKey>, StoreError> {
         if let Some(key) = self.keys.known(id) {
-            return Ok(key);
+            return Ok(Some(key));
         }
-        let (master_key_id, wrapped): (String, Vec<u8>) =
+        let row: Option<(String, Vec<u8>)> =
             sqlx::query_as("/* account_key */ SELECT master_key_id, wrapped_key FROM accounts WHERE id = $1")
                 .bind(id.uuid())
-                .fetch_one(&self.pool)
+                .fetch_optional(&self.pool)
                 .await?;
+        let Some((master_key_id, wrapped)) = row else { return Ok(None) };
         let key = self.keys.master.by_id(&master_key_id)?.unwrap_key(&id.to_string(), &wrapped)?;
         self.keys.keep(id, key.clone());
-        Ok(key)
+        Ok(Some(key))
     }
 
     pub async fn create_api_key(

@@ -1,7 +1,7 @@
 //! What happens to verifications besides their verdict: they are listed and erased.
 
 use super::time::Time;
-use super::verifications::{Row, full_row};
+use super::verifications::{Retention, Row, full_row};
 use super::{Store, StoreError};
 use crate::ids::{AccountId, VerificationId};
 use crate::words::{DocumentType, Status};
@@ -34,11 +34,12 @@ pub enum Page<Id> {
 macro_rules! page_of_verifications {
     ($order:literal) => {
         concat!(
-            "/* verifications */ SELECT id, account_id, status, lane, country, document_type, checks,
-               stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at,
+            "/* verifications */ SELECT id, account_id, status, lane, purpose, country, document_type, checks,
+               stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at, expires_at,
                sealed_verdict, sealed_review, completed_at, retry_of
              FROM verifications
              WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
+               AND purpose = 'verification'
                AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)
                AND ($6::text IS NULL OR country = $6)
                AND ($7::timestamptz IS NULL OR created_at > $7)
@@ -103,10 +104,17 @@ impl Store {
         let (erased,): (i64,) = sqlx::query_as(
             "/* erase */ WITH erased AS (
                UPDATE verifications SET wrapped_key = NULL, sealed_request = NULL, sealed_verdict = NULL,
-                 sealed_review = NULL, metadata = '{}', images = '[]', erased_at = $3, remains = true,
+                 sealed_review = NULL, metadata = '{}', images = '[]', images_expire_at = NULL,
+                 erased_at = $3, remains = true,
                  status = CASE status WHEN 'pending' THEN 'cancelled' ELSE status END
                WHERE id = $1 AND account_id = $2 AND erased_at IS NULL
                RETURNING id, account_id
+             ), answered AS (
+               UPDATE idempotency SET sealed_answer = NULL, status_code = NULL
+               FROM erased WHERE idempotency.verification_id = erased.id
+             ), begun AS (
+               UPDATE sessions SET sealed_request = '', metadata = '{}', images = '[]'
+               FROM erased WHERE sessions.verification_id = erased.id
              ), told AS (
                UPDATE events SET sealed_body = '' FROM erased WHERE events.verification_id = erased.id
                RETURNING events.id
@@ -140,8 +148,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        let ids = rows.into_iter();
-        Ok(ids.map(|(account, id)| (AccountId::from_uuid(account), VerificationId::from_uuid(id))).collect())
+        Ok(ids(rows))
     }
 
     pub async fn nothing_remains(&self, id: VerificationId) -> Result<(), StoreError> {
@@ -151,4 +158,80 @@ impl Store {
             .await?;
         Ok(())
     }
+
+    /// Verifications whose time is over.
+    pub async fn expired(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(AccountId, VerificationId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+            "/* expired */ SELECT account_id, id FROM verifications
+             WHERE expires_at <= $1 AND erased_at IS NULL ORDER BY expires_at LIMIT $2",
+        )
+        .bind(Time(now))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids(rows))
+    }
+
+    /// Decided verifications whose pictures' time is over.
+    pub async fn images_expired(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(AccountId, VerificationId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+            "/* images_expired */ SELECT account_id, id FROM verifications
+             WHERE images_expire_at <= $1 AND status <> 'pending' ORDER BY images_expire_at LIMIT $2",
+        )
+        .bind(Time(now))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids(rows))
+    }
+
+    /// The pictures were removed: what was known of them stays, with the verdict.
+    pub async fn images_removed(
+        &self,
+        account: AccountId,
+        id: VerificationId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* images_removed */ WITH removed AS (
+               UPDATE verifications SET images_expire_at = NULL
+               WHERE id = $1 AND account_id = $2 AND images_expire_at IS NOT NULL
+               RETURNING id, account_id
+             )
+             INSERT INTO audit (account_id, verification_id, at, actor, action, details)
+             SELECT account_id, id, $3, 'retention', 'verification.images_removed', '{}' FROM removed",
+        )
+        .bind(id.uuid())
+        .bind(account.uuid())
+        .bind(Time(now))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// From now on, for what an account sends. False: there is no such account.
+    pub async fn set_retention(&self, account: AccountId, retention: Retention) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "/* set_retention */ UPDATE accounts SET retain_images_s = $2, retain_data_s = $3 WHERE id = $1",
+        )
+        .bind(account.uuid())
+        .bind(retention.images_s)
+        .bind(retention.data_s)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+fn ids(rows: Vec<(Uuid, Uuid)>) -> Vec<(AccountId, VerificationId)> {
+    let ids = rows.into_iter();
+    ids.map(|(account, id)| (AccountId::from_uuid(account), VerificationId::from_uuid(id))).collect()
 }

@@ -5,8 +5,10 @@ mod accounts;
 mod audit;
 mod batch;
 mod deliveries;
+mod idempotency;
 mod lifecycle;
 mod outbox;
+mod sessions;
 mod time;
 mod troubles;
 mod verifications;
@@ -14,10 +16,12 @@ mod verifications;
 pub use accounts::{Account, AccountKeys, ApiKey, AuthenticatedKey, Endpoint};
 pub use audit::{AuditEntry, Chain};
 pub use deliveries::{AttemptRecord, ClaimedDelivery, DeliveryOutcome};
+pub use idempotency::{Claim, Claimed, SealedAnswer};
 pub use lifecycle::{Filter, Page};
 pub use outbox::ClaimedRow;
+pub use sessions::{Session, Upload};
 pub use troubles::{DeadLetter, Overdue};
-pub use verifications::{Acceptance, Case, Finish, OutgoingEvent, Row};
+pub use verifications::{Acceptance, Case, Declared, Finish, OutgoingEvent, Retention, Row};
 
 use crate::blobs::crypto::{CryptoError, MasterKeys};
 use crate::config::{self, ms};
@@ -28,6 +32,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Every statement of a running fleet reads few rows by an index. A plan made while a table was small must
 /// not read all of it once it is large, and planning or compiling a statement costs more than running it.
@@ -38,6 +43,8 @@ const PLANNING: [(&str, &str); 5] = [
     ("enable_mergejoin", "off"),
     ("jit", "off"),
 ];
+
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -70,7 +77,7 @@ pub struct Store {
 /// The statements that every verification needs.
 struct Batches {
     api_key: Batch<Vec<u8>, Option<AuthenticatedKey>>,
-    accept: Batch<Acceptance, ()>,
+    accept: Batch<Acceptance, bool>,
     case: Batch<VerificationId, Option<Case>>,
     finish: Batch<Finish, bool>,
     record_attempt: Batch<deliveries::Attempted, bool>,
@@ -134,8 +141,11 @@ impl Store {
         Ok(())
     }
 
+    /// Waits for statements under way, within bounds: a database that does not answer must not hold up the end.
     pub async fn close(&self) {
-        self.pool.close().await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::warn!("statements were still under way at the end");
+        }
     }
 }
 

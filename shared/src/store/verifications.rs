@@ -1,12 +1,13 @@
 //! The verification: accepted once, decided once.
 
 use super::batch::column;
+use super::idempotency::{Claim, SealedAnswer};
 use super::time::Time;
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
 use crate::blobs::crypto::SealingKey;
-use crate::ids::{AccountId, EventId, VerificationId};
-use crate::words::{Check, DocumentType, EventType, Lane, Stage, Status};
+use crate::ids::{AccountId, EventId, SessionId, VerificationId};
+use crate::words::{Check, DocumentType, EventType, Lane, Purpose, Stage, Status};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -22,8 +23,8 @@ pub struct Acceptance {
     pub id: VerificationId,
     pub account_id: AccountId,
     pub lane: Lane,
-    pub country: String,
-    pub document_type: DocumentType,
+    pub purpose: Purpose,
+    pub declared: Option<Declared>,
     pub checks: Vec<Check>,
     pub stages: Vec<Stage>,
     pub metadata: Map<String, Value>,
@@ -36,6 +37,29 @@ pub struct Acceptance {
     pub retry_of: Option<VerificationId>,
     /// For the audit trail, such as a key id.
     pub actor: String,
+    /// The request may be sent again; nothing is accepted where it was before.
+    pub claim: Option<Claim>,
+    /// The answer to the claim, where it is known already.
+    pub answer: Option<SealedAnswer>,
+    /// The session that this completes; nothing is accepted where it was completed before.
+    pub session_id: Option<SessionId>,
+    /// Where the account has no times of its own.
+    pub retention: Retention,
+}
+
+/// How long something is kept, in seconds; `None`: for good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    pub images_s: Option<i64>,
+    pub data_s: Option<i64>,
+}
+
+/// What the caller says the document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// ISO 3166-1 alpha-2
+    pub country: String,
+    pub document_type: DocumentType,
 }
 
 /// What a worker must know to run and decide.
@@ -45,8 +69,9 @@ pub struct Case {
     pub account_id: AccountId,
     pub status: Status,
     pub lane: Lane,
-    pub country: String,
-    pub document_type: DocumentType,
+    pub purpose: Purpose,
+    /// Always there for a [`Purpose::Verification`].
+    pub declared: Option<Declared>,
     pub checks: Vec<Check>,
     pub stages: Vec<Stage>,
     pub metadata: Map<String, Value>,
@@ -56,6 +81,8 @@ pub struct Case {
     pub sealed_request: Option<Vec<u8>>,
     pub traceparent: Option<String>,
     pub created_at: Timestamp,
+    /// When it will be erased.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A case with its outcome, as `GET` needs it.
@@ -98,14 +125,15 @@ pub struct Finish {
 }
 
 type CaseColumns = (
-    (Uuid, Uuid, String, String, String, String),
+    (Uuid, Uuid, String, String, String, Option<String>, Option<String>),
     (Vec<String>, Vec<String>, Json<Map<String, Value>>, Json<Vec<ImageInfo>>),
-    (Option<Vec<u8>>, Option<Vec<u8>>, Option<String>, Time),
+    (Option<Vec<u8>>, Option<Vec<u8>>, Option<String>, Time, Option<Time>),
 );
 
 impl Store {
-    /// Verification, outbox row and audit entry: all or nothing.
-    pub async fn accept(&self, acceptance: &Acceptance) -> Result<(), StoreError> {
+    /// Verification, outbox row, audit entry, and what it claims or completes: all or nothing.
+    /// False: the claim was made or the session completed before; nothing was written.
+    pub async fn accept(&self, acceptance: &Acceptance) -> Result<bool, StoreError> {
         self.batches.accept.run(acceptance.clone()).await
     }
 
@@ -125,9 +153,19 @@ impl Store {
         account: AccountId,
         id: VerificationId,
     ) -> Result<Option<Row>, StoreError> {
+        let row = self.any_purpose(account, id).await?;
+        Ok(row.filter(|row| row.case.purpose == Purpose::Verification))
+    }
+
+    /// The same, for calls for a single stage as well.
+    pub async fn any_purpose(
+        &self,
+        account: AccountId,
+        id: VerificationId,
+    ) -> Result<Option<Row>, StoreError> {
         let query = sqlx::query(
-            "/* verification */ SELECT id, account_id, status, lane, country, document_type, checks, stages,
-               metadata, images, wrapped_key, sealed_request, traceparent, created_at,
+            "/* any_purpose */ SELECT id, account_id, status, lane, purpose, country, document_type, checks,
+               stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at, expires_at,
                sealed_verdict, sealed_review, completed_at, retry_of
              FROM verifications WHERE id = $1 AND account_id = $2 AND erased_at IS NULL",
         );
@@ -154,34 +192,71 @@ impl Store {
 pub(super) fn accept(
     pool: PgPool,
     rows: Vec<Arc<Acceptance>>,
-) -> BoxFuture<'static, Result<Vec<()>, StoreError>> {
+) -> BoxFuture<'static, Result<Vec<bool>, StoreError>> {
     Box::pin(async move {
-        sqlx::query(
+        // Most requests have no idempotency key, so that the columns of claims are short or empty.
+        let claims: Vec<(&Acceptance, &Claim)> =
+            rows.iter().filter_map(|row| Some((&**row, row.claim.as_ref()?))).collect();
+        let accepted: Vec<(Uuid,)> = sqlx::query_as(
             "/* accept */ WITH given AS (
                SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
                    $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::text[],
-                   $13::timestamptz[], $14::text[], $15::text[], $16::uuid[])
+                   $13::timestamptz[], $14::text[], $15::text[], $16::uuid[], $17::text[], $18::uuid[],
+                   $28::bigint[], $29::bigint[])
                  AS given (id, account_id, lane, country, document_type, checks, stages, metadata, images,
-                   wrapped_key, sealed_request, traceparent, at, actor, details, retry_of)
+                   wrapped_key, sealed_request, traceparent, at, actor, details, retry_of, purpose, session_id,
+                   data_s, images_s)
+             ), claiming AS (
+               SELECT * FROM unnest($19::uuid[], $20::uuid[], $21::text[], $22::text[], $23::bytea[], $24::text[],
+                   $25::timestamptz[], $26::integer[], $27::bytea[])
+                 AS claiming (id, key_id, endpoint, key, fingerprint, request_id, expires_at, status_code, answer)
+             ), claimed AS (
+               INSERT INTO idempotency AS before
+                 (key_id, endpoint, key, fingerprint, request_id, verification_id, status_code, sealed_answer,
+                  expires_at)
+               SELECT claiming.key_id, claiming.endpoint, claiming.key, claiming.fingerprint,
+                 claiming.request_id, claiming.id, claiming.status_code, claiming.answer, claiming.expires_at
+               FROM claiming
+               ON CONFLICT (key_id, endpoint, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+                 request_id = excluded.request_id, verification_id = excluded.verification_id,
+                 status_code = excluded.status_code, sealed_answer = excluded.sealed_answer,
+                 expires_at = excluded.expires_at
+               -- Expired; the new one lasts a day, and so the old one ended a day before it does.
+               WHERE before.expires_at <= excluded.expires_at - interval '1 day'
+               RETURNING verification_id
+             ), completed AS (
+               UPDATE sessions SET status = 'completed', completed_at = given.at, wrapped_key = NULL
+               FROM given WHERE sessions.id = given.session_id AND sessions.status = 'ready'
+               RETURNING sessions.id
+             ), admitted AS (
+               SELECT * FROM given
+               WHERE (id NOT IN (SELECT id FROM claiming) OR id IN (SELECT verification_id FROM claimed))
+                 AND (session_id IS NULL OR session_id IN (SELECT id FROM completed))
              ), accepted AS (
                INSERT INTO verifications (id, account_id, status, lane, country, document_type, checks, stages,
-                 metadata, images, wrapped_key, sealed_request, traceparent, created_at, enqueued_at, retry_of)
-               SELECT id, account_id, 'pending', lane, country, document_type, string_to_array(checks, ','),
-                 string_to_array(stages, ','), metadata::jsonb, images::jsonb, wrapped_key, sealed_request,
-                 traceparent, at, at, retry_of
-               FROM given
+                 metadata, images, wrapped_key, sealed_request, traceparent, created_at, enqueued_at, retry_of,
+                 purpose, expires_at, images_expire_at)
+               SELECT admitted.id, account_id, 'pending', lane, country, document_type,
+                 string_to_array(checks, ','), string_to_array(stages, ','), metadata::jsonb, images::jsonb,
+                 admitted.wrapped_key, sealed_request, traceparent, at, at, retry_of, purpose,
+                 at + CASE purpose WHEN 'verification' THEN coalesce(accounts.retain_data_s, admitted.data_s)
+                   ELSE admitted.data_s END * interval '1 second',
+                 at + coalesce(accounts.retain_images_s, admitted.images_s) * interval '1 second'
+               FROM admitted JOIN accounts ON accounts.id = admitted.account_id
              ), queued AS (
                INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
-               SELECT id, string_to_array(stages, ','), lane, traceparent, at, at FROM given
+               SELECT id, string_to_array(stages, ','), lane, traceparent, at, at FROM admitted
+             ), audited AS (
+               INSERT INTO audit (account_id, verification_id, at, actor, action, details)
+               SELECT account_id, id, at, actor, purpose || '.accepted', details::jsonb FROM admitted
              )
-             INSERT INTO audit (account_id, verification_id, at, actor, action, details)
-             SELECT account_id, id, at, actor, 'verification.accepted', details::jsonb FROM given",
+             SELECT id FROM admitted",
         )
         .bind(column(&rows, |row| row.id.uuid()))
         .bind(column(&rows, |row| row.account_id.uuid()))
         .bind(column(&rows, |row| row.lane.as_str()))
-        .bind(column(&rows, |row| row.country.as_str()))
-        .bind(column(&rows, |row| row.document_type.as_str()))
+        .bind(column(&rows, |row| row.declared.as_ref().map(|declared| declared.country.as_str())))
+        .bind(column(&rows, |row| row.declared.as_ref().map(|declared| declared.document_type.as_str())))
         .bind(column(&rows, |row| list(row.checks.iter().map(|check| check.as_str()))))
         .bind(column(&rows, |row| list(row.stages.iter().map(|stage| stage.as_str()))))
         .bind(column(&rows, |row| json!(row.metadata).to_string()))
@@ -193,9 +268,22 @@ pub(super) fn accept(
         .bind(column(&rows, |row| row.actor.as_str()))
         .bind(column(&rows, |row| json!({ "checks": row.checks, "images": row.images.len() }).to_string()))
         .bind(column(&rows, |row| row.retry_of.map(VerificationId::uuid)))
-        .execute(&pool)
+        .bind(column(&rows, |row| row.purpose.as_str()))
+        .bind(column(&rows, |row| row.session_id.map(SessionId::uuid)))
+        .bind(claims.iter().map(|(row, _)| row.id.uuid()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.key_id.uuid()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.endpoint).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.key.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.fingerprint.as_slice()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.request_id.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| Time(claim.expires_at)).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(row, _)| row.answer.as_ref().map(|a| i32::from(a.status_code))).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(row, _)| row.answer.as_ref().map(|a| a.body.as_slice())).collect::<Vec<_>>())
+        .bind(column(&rows, |row| row.retention.data_s))
+        .bind(column(&rows, |row| row.retention.images_s))
+        .fetch_all(&pool)
         .await?;
-        Ok(vec![(); rows.len()])
+        Ok(column(&rows, |row| accepted.contains(&(row.id.uuid(),))))
     })
 }
 
@@ -211,8 +299,8 @@ pub(super) fn cases(
 ) -> BoxFuture<'static, Result<Vec<Option<Case>>, StoreError>> {
     Box::pin(async move {
         let found = sqlx::query(
-            "/* cases */ SELECT id, account_id, status, lane, country, document_type, checks, stages, metadata,
-               images, wrapped_key, sealed_request, traceparent, created_at
+            "/* cases */ SELECT id, account_id, status, lane, purpose, country, document_type, checks, stages, metadata,
+               images, wrapped_key, sealed_request, traceparent, created_at, expires_at
              FROM verifications WHERE id = ANY ($1)",
         )
         .bind(column(&rows, |id| id.uuid()))
@@ -302,10 +390,10 @@ pub(super) fn full_row(row: &PgRow) -> Result<Row, StoreError> {
     use sqlx::Row as _;
     Ok(Row {
         case: case(columns(row)?)?,
-        sealed_verdict: row.try_get(14)?,
-        sealed_review: row.try_get(15)?,
-        completed_at: row.try_get::<Option<Time>, _>(16)?.map(|time| time.0),
-        retry_of: row.try_get::<Option<Uuid>, _>(17)?.map(VerificationId::from_uuid),
+        sealed_verdict: row.try_get(16)?,
+        sealed_review: row.try_get(17)?,
+        completed_at: row.try_get::<Option<Time>, _>(18)?.map(|time| time.0),
+        retry_of: row.try_get::<Option<Uuid>, _>(19)?.map(VerificationId::from_uuid),
     })
 }
 
@@ -319,25 +407,29 @@ fn columns(row: &PgRow) -> Result<CaseColumns, StoreError> {
             row.try_get(3)?,
             row.try_get(4)?,
             row.try_get(5)?,
+            row.try_get(6)?,
         ),
-        (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?, row.try_get(9)?),
-        (row.try_get(10)?, row.try_get(11)?, row.try_get(12)?, row.try_get(13)?),
+        (row.try_get(7)?, row.try_get(8)?, row.try_get(9)?, row.try_get(10)?),
+        (row.try_get(11)?, row.try_get(12)?, row.try_get(13)?, row.try_get(14)?, row.try_get(15)?),
     ))
 }
 
 fn case(columns: CaseColumns) -> Result<Case, StoreError> {
     let (
-        (id, account, status, lane, country, document_type),
+        (id, account, status, lane, purpose, country, document_type),
         (checks, stages, Json(metadata), Json(images)),
-        (wrapped_key, sealed_request, traceparent, created_at),
+        (wrapped_key, sealed_request, traceparent, created_at, expires_at),
     ) = columns;
+    let declared = country.zip(document_type).map(|(country, document_type)| {
+        Ok::<_, StoreError>(Declared { country, document_type: word(&document_type)? })
+    });
     Ok(Case {
         id: VerificationId::from_uuid(id),
         account_id: AccountId::from_uuid(account),
         status: word(&status)?,
         lane: word(&lane)?,
-        country,
-        document_type: word(&document_type)?,
+        purpose: word(&purpose)?,
+        declared: declared.transpose()?,
         checks: words(&checks)?,
         stages: words(&stages)?,
         metadata,
@@ -346,5 +438,6 @@ fn case(columns: CaseColumns) -> Result<Case, StoreError> {
         sealed_request,
         traceparent,
         created_at: created_at.0,
+        expires_at: expires_at.map(|time| time.0),
     })
 }

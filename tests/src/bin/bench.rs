@@ -41,7 +41,7 @@ impl Sample {
     /// Fresh source images: nothing decoded yet.
     pub(crate) fn images(&self) -> Images {
         use std::sync::Arc;
-        use txid_worker::imaging::SourceImage;
+        use txid_imaging::SourceImage;
         let source = |bytes: &Vec<u8>| Arc::new(SourceImage::new(bytes.clone()));
         Images {
             document_front: Some(source(&self.front)),

@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a process may take to be ready (loading models included).
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long one may take to end: more than any drain deadline.
+const DEAD_WITHIN: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -138,24 +140,26 @@ impl Node {
     }
 
     /// SIGTERM, then waits: the exit code.
-    pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
+    pub fn terminate(self) -> anyhow::Result<Option<i32>> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
-        Ok(self.child.wait()?.code())
+        Ok(self.death()?.code())
     }
 
     /// Waits for a process that kills itself at a crash point.
-    pub fn wait_for_death(mut self) -> anyhow::Result<()> {
+    pub fn wait_for_death(self) -> anyhow::Result<()> {
+        self.death().map(drop)
+    }
+
+    fn death(mut self) -> anyhow::Result<ExitStatus> {
         let started = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            anyhow::ensure!(
-                started.elapsed() < READY_WITHIN,
-                "{:?} lives on:\n{}",
-                self.role,
-                self.log_text()
-            );
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            let lives_on = started.elapsed() >= DEAD_WITHIN;
+            anyhow::ensure!(!lives_on, "{:?} lives on:\n{}", self.role, self.log_text());
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(())
     }
 }
 

@@ -1,11 +1,11 @@
 //! The case behind a job: row, data key and images, opened once per process and shared by the stages
 //! that run here.
 
-use crate::imaging::SourceImage;
 use crate::stages::{Images, StageInput};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
+use txid_imaging::SourceImage;
 use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::ids::VerificationId;
@@ -119,10 +119,11 @@ impl Cases {
             }
         }
         tracing::trace!(%stage, "images at hand");
+        let declared = open.case.declared.as_ref();
         Ok(StageInput {
             images,
-            country: Some(open.case.country.clone()),
-            document_type: Some(open.case.document_type),
+            country: declared.map(|declared| declared.country.clone()),
+            document_type: declared.map(|declared| declared.document_type),
         })
     }
 

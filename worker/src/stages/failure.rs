@@ -1,8 +1,8 @@
 //! Why a stage cannot give a result, before the runtime decides what to do about it.
 
 use super::Outcome;
-use crate::imaging::ImageError;
 use crate::inference::InferenceError;
+use txid_imaging::ImageError;
 use txid_shared::words::ImageRole;
 
 #[derive(Debug, thiserror::Error)]

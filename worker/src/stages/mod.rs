@@ -13,9 +13,9 @@ pub use failure::StageFailure;
 
 pub mod ocr;
 
-use crate::imaging::SourceImage;
 use crate::inference::Engine;
 use std::sync::Arc;
+use txid_imaging::SourceImage;
 use txid_shared::partial::{StageResult, Timing};
 use txid_shared::words::{DocumentType, ImageRole, Stage as StageName};
 

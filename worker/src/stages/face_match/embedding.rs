@@ -1,8 +1,8 @@
 //! MobileFaceNet: 192 numbers that are close for pictures of the same person.
 
-use crate::imaging::{RgbImage, Similarity, warp_similarity};
 use crate::inference::{Engine, InferenceError, Model};
 use crate::stages::faces::Face;
+use txid_imaging::{RgbImage, Similarity, warp_similarity};
 
 const INPUT_PX: u32 = 112;
 

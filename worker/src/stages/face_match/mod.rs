@@ -7,9 +7,9 @@ pub use similarity::{OPERATING_COSINE, OPERATING_SIMILARITY, similarity};
 
 use super::faces::{self, Face, FaceError, FaceQuality};
 use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
-use crate::imaging::RgbImage;
 use crate::inference::Engine;
 use std::sync::Arc;
+use txid_imaging::RgbImage;
 use txid_shared::partial::{FaceMatchOutcome, FaceMatchResult, StageResult};
 use txid_shared::words::{ImageRole, Stage as StageName};
 

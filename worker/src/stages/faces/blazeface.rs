@@ -1,8 +1,8 @@
 //! BlazeFace (back camera model, 256×256): boxes and six points per face.
 
-use crate::imaging::{ImageError, RgbImage, Similarity, resize_region};
 use crate::inference::{Engine, InferenceError, Model};
 use image::imageops;
+use txid_imaging::{ImageError, RgbImage, Similarity, resize_region};
 
 /// Side of the model's input in pixels.
 const INPUT_PX: u32 = 256;

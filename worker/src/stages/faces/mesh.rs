@@ -1,8 +1,8 @@
 //! The 468-point face mesh (192×192), cut from the full-resolution picture.
 
 use super::Detection;
-use crate::imaging::{RgbImage, warp_similarity};
 use crate::inference::{Engine, InferenceError, Model};
+use txid_imaging::{RgbImage, warp_similarity};
 
 const INPUT_PX: u32 = 192;
 /// The model wants this much around the detector's box.

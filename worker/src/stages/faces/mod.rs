@@ -8,8 +8,8 @@ pub use blazeface::Detection;
 pub use mesh::Mesh;
 pub use quality::FaceQuality;
 
-use crate::imaging::{ImageError, RgbImage, Similarity};
 use crate::inference::{Engine, InferenceError};
+use txid_imaging::{ImageError, RgbImage, Similarity};
 use txid_shared::partial::{FaceFound, Polygon};
 use txid_shared::words::ImageRole;
 

@@ -1,7 +1,7 @@
 //! How far a face carries a judgement.
 
 use super::Face;
-use crate::imaging::{Exposure, RgbImage, exposure, luminance, sharpness, warp_similarity};
+use txid_imaging::{Exposure, RgbImage, exposure, luminance, sharpness, warp_similarity};
 use txid_shared::partial::QualityIssue;
 
 /// Side of the square around the face that is measured.

@@ -2,8 +2,8 @@
 //! themselves may be personal (names, paths, places).
 
 use super::Finding;
-use crate::imaging::JpegStructure;
 use exif::{In, Reader, Tag, Value};
+use txid_imaging::JpegStructure;
 
 /// Names that editors write about themselves, lower case, and what we call them.
 const EDITORS: [(&str, &str); 23] = [
@@ -124,8 +124,8 @@ fn editor_in(value: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imaging::RgbImage;
     use image::codecs::jpeg::JpegEncoder;
+    use txid_imaging::RgbImage;
 
     fn jpeg_with(marker: u8, payload: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();

@@ -2,7 +2,7 @@
 //! chromaticity of the light. Identity documents are printed in colour.
 
 use super::{Finding, scored};
-use crate::imaging::{RgbImage, resize_region};
+use txid_imaging::{RgbImage, resize_region};
 
 /// The middle of the picture, where the document lies, at this size: averages out the sensor's
 /// colour noise and the halved colour resolution of JPEG.

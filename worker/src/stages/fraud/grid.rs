@@ -5,8 +5,8 @@
 //! grids, and some of that survives another compression on another grid. A piece that came from
 //! another file nearly always lies on another grid than the picture around it.
 
-use crate::imaging::GrayImage;
 use std::sync::OnceLock;
+use txid_imaging::GrayImage;
 
 /// Side of a tile in pixels: two blocks. Windows of tiles follow a line of print closely.
 pub(super) const TILE: usize = 16;

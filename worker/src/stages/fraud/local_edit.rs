@@ -3,7 +3,7 @@
 
 use super::grid::{PHASES, PhaseCounts, TILE};
 use super::{Finding, scored};
-use crate::imaging::{GrayImage, GridOrigin};
+use txid_imaging::{GrayImage, GridOrigin};
 use txid_shared::partial::Polygon;
 
 /// Windows in tiles, across and down: a line of text, upright and turned.
@@ -180,9 +180,9 @@ fn median<const COUNT: usize>(values: &mut [f32; COUNT]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imaging::{RgbImage, SourceImage, luminance};
     use image::codecs::jpeg::JpegEncoder;
     use image::{Rgb, imageops};
+    use txid_imaging::{RgbImage, SourceImage, luminance};
 
     /// Something like small print on a patterned card, with sensor noise.
     fn card() -> RgbImage {

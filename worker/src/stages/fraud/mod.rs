@@ -8,8 +8,8 @@ pub mod local_edit;
 pub mod screen_moire;
 
 use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
-use crate::imaging::{self, SourceImage};
 use crate::inference::Engine;
+use txid_imaging::SourceImage;
 use txid_shared::partial::{Evidence, FraudKind, FraudResult, FraudSignal, Polygon, StageResult};
 use txid_shared::words::{ImageRole, Stage as StageName};
 
@@ -69,7 +69,7 @@ fn measure_side(
 ) -> Result<Vec<FraudSignal>, StageFailure> {
     let picture = clock.decoding(|| source.decoded()).map_err(StageFailure::image(role))?;
     let grid = source.grid_origin().map_err(StageFailure::image(role))?;
-    let grey = imaging::luminance(&picture);
+    let grey = txid_imaging::luminance(&picture);
     let findings = [
         (FraudKind::LocalEdit, local_edit::find(&grey, grid)),
         (FraudKind::ScreenMoire, screen_moire::find(&picture, &grey)),
@@ -85,7 +85,7 @@ fn measure_side(
                 let polygon = region.unwrap_or(whole);
                 let margin = if region.is_some() { 0.5 } else { 0.0 };
                 // A crop that cannot be made must not hide the signal.
-                let crop_jpeg = imaging::crop_jpeg_of_polygon(&picture, &polygon, margin).ok();
+                let crop_jpeg = txid_imaging::crop_jpeg_of_polygon(&picture, &polygon, margin).ok();
                 Evidence { image: role, polygon, crop_jpeg, crop_id: None }
             });
             FraudSignal { kind, score, image: role, message, evidence }

@@ -9,10 +9,10 @@
 //! survive JPEG.
 
 use super::{Finding, scored};
-use crate::imaging::{GrayImage, RgbImage, luminance};
 use rustfft::num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
 use std::sync::{Arc, OnceLock};
+use txid_imaging::{GrayImage, RgbImage, luminance};
 
 /// Side of a tile in samples.
 const TILE: usize = 128;
@@ -60,14 +60,12 @@ fn score(picture: &RgbImage, grey: &GrayImage, tiles: (usize, usize)) -> f32 {
 fn brightness(grey: &GrayImage, tiles: (usize, usize)) -> f32 {
     let spectrum = &Spectra::shared().brightness;
     let width = grey.width() as usize;
-    let sample = |left: usize, top: usize| {
-        move |x: usize, y: usize| {
-            f32::from(grey.as_raw().get((top + y) * width + left + x).copied().unwrap_or(0))
-        }
+    let level = |at: (usize, usize), x, y| {
+        f32::from(grey.as_raw().get((at.1 + y) * width + at.0 + x).copied().unwrap_or(0))
     };
     let corners = corners(width, grey.height() as usize, TILE, tiles);
     let peaks = corners.chunks(2).flat_map(|pair| match *pair {
-        [a, b] => spectrum.peaks(sample(a.0, a.1), sample(b.0, b.1)),
+        [a, b] => spectrum.peaks(|x, y| Complex32::new(level(a, x, y), level(b, x, y))),
         _ => [0.0; 2],
     });
     common(peaks.collect())
@@ -79,26 +77,24 @@ fn colour(picture: &RgbImage, tiles: (usize, usize)) -> f32 {
     let width = picture.width() as usize;
     let pixels = picture.as_raw();
     // Mean of four pixels, as blue and red less brightness (BT.601).
-    let sample = |left: usize, top: usize, weights: [f32; 3]| {
-        move |x: usize, y: usize| {
-            let mut sum = 0.0;
-            for row in 0..2 {
-                let at = 3 * ((top + 2 * y + row) * width + left + 2 * x);
-                for (value, weight) in
-                    pixels.get(at..at + 6).unwrap_or_default().iter().zip(weights.iter().cycle())
-                {
-                    sum += f32::from(*value) * weight;
-                }
+    let differences = |left: usize, top: usize, x: usize, y: usize| {
+        let [mut red, mut green, mut blue] = [0u16; 3];
+        for row in 0..2 {
+            let at = 3 * ((top + 2 * y + row) * width + left + 2 * x);
+            if let Some(&[r, g, b, r2, g2, b2]) = pixels.get(at..at + 6) {
+                red += u16::from(r) + u16::from(r2);
+                green += u16::from(g) + u16::from(g2);
+                blue += u16::from(b) + u16::from(b2);
             }
-            sum / 4.0
         }
+        let [red, green, blue] = [red, green, blue].map(|sum| f32::from(sum) / 4.0);
+        let blue_difference = 0.5 * blue - 0.169 * red - 0.331 * green;
+        Complex32::new(blue_difference, 0.5 * red - 0.419 * green - 0.081 * blue)
     };
-    const BLUE: [f32; 3] = [-0.169, -0.331, 0.5];
-    const RED: [f32; 3] = [0.5, -0.419, -0.081];
     let corners = corners(width, picture.height() as usize, 2 * TILE, tiles);
     let (blue, red): (Vec<f32>, Vec<f32>) = corners
         .into_iter()
-        .map(|(left, top)| spectrum.peaks(sample(left, top, BLUE), sample(left, top, RED)).into())
+        .map(|(left, top)| spectrum.peaks(|x, y| differences(left, top, x, y)).into())
         .unzip();
     common(blue).min(common(red))
 }
@@ -185,9 +181,8 @@ impl Spectrum {
 
     /// For each of two tiles: log10 of the strongest bin over the median of its ring, plus 1; 0 for
     /// a flat tile. One transform serves both, as real and imaginary part.
-    fn peaks(&self, a: impl Fn(usize, usize) -> f32, b: impl Fn(usize, usize) -> f32) -> [f32; 2] {
-        let mut values: Vec<Complex32> =
-            (0..TILE * TILE).map(|i| Complex32::new(a(i % TILE, i / TILE), b(i % TILE, i / TILE))).collect();
+    fn peaks(&self, both: impl Fn(usize, usize) -> Complex32) -> [f32; 2] {
+        let mut values: Vec<Complex32> = (0..TILE * TILE).map(|i| both(i % TILE, i / TILE)).collect();
         let mean = values.iter().sum::<Complex32>() / (TILE * TILE) as f32;
         for (row, down) in values.chunks_exact_mut(TILE).zip(&self.window) {
             row.iter_mut()

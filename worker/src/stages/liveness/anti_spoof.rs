@@ -1,9 +1,9 @@
 //! The deep-tree anti-spoof model (256×256): eight leaves, each with a spoof score, and the path
 //! that this face takes through the tree.
 
-use crate::imaging::{RgbImage, Similarity, warp_similarity};
 use crate::inference::{Engine, InferenceError, Model};
 use crate::stages::faces::Face;
+use txid_imaging::{RgbImage, Similarity, warp_similarity};
 
 const INPUT_PX: u32 = 256;
 

@@ -7,9 +7,9 @@ mod anti_spoof;
 use super::faces::{self, Face, FaceError, FaceQuality};
 use super::fraud::screen_moire;
 use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
-use crate::imaging::{RgbImage, SourceImage};
 use crate::inference::Engine;
 use anti_spoof::Judgement;
+use txid_imaging::{RgbImage, SourceImage};
 use txid_shared::partial::{LivenessOutcome, LivenessResult, StageResult};
 use txid_shared::words::{ImageRole, Stage as StageName};
 

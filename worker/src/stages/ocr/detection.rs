@@ -3,8 +3,8 @@
 
 use super::geometry::TextBox;
 use super::text_regions::text_boxes;
-use crate::imaging::{RgbImage, resize};
 use crate::inference::{Engine, InferenceError, Model};
+use txid_imaging::{RgbImage, resize};
 
 /// Longer side of the whole picture at the coarse look: lines melt into blocks, which is enough.
 const COARSE_SIDE_PX: u32 = 320;

@@ -5,7 +5,7 @@
 //! judged in `mrz::heights`, against the characters of the same zone that cannot be anything else.
 
 use super::geometry::TextBox;
-use crate::imaging::{RgbImage, luminance, warp_perspective};
+use txid_imaging::{RgbImage, luminance, warp_perspective};
 
 /// A character's ink.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -16,7 +16,6 @@ mod letters;
 mod lines;
 pub mod mrz;
 mod orientation;
-mod quality;
 mod recognition;
 mod side;
 mod text_regions;
@@ -24,11 +23,11 @@ mod visual;
 mod zone;
 
 use super::{Completed, Outcome, Stage, StageClock, StageInput};
-use crate::imaging::ImageError;
 use crate::inference::{Engine, InferenceError};
 use jiff::civil::Date;
 use recognition::Charset;
 use std::sync::OnceLock;
+use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 
@@ -73,13 +72,15 @@ impl Ocr {
         for (image, source) in input.images.document_sides() {
             let picture = source.decoded()?;
             let side = side::read_side(&picture, charset, engine)?;
-            let small = source.scaled(quality::MEASURED_SIDE_PX)?;
+            let small = source.scaled(DOCUMENT_MEASURED_PX)?;
+            let mut issues = document_issues(&small, picture.width(), picture.height());
+            issues.extend(side.no_text());
             readings.push(SideReading {
                 image,
                 rotation_degrees: side.rotation_degrees,
                 text_lines: side.lines.len() + side.zone.as_ref().map_or(0, |zone| zone.places.len()),
                 confidence: side.confidence(),
-                issues: quality::issues(&small, picture.width(), picture.height(), &side),
+                issues,
             });
             sides.push((image, side));
         }

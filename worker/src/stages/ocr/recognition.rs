@@ -1,8 +1,8 @@
 //! Reading one line: crop, network, best path.
 
 use super::geometry::TextBox;
-use crate::imaging::{RgbImage, warp_perspective};
 use crate::inference::{Engine, InferenceError, Model};
+use txid_imaging::{RgbImage, warp_perspective};
 
 /// The height that the network was trained on.
 const HEIGHT_PX: u32 = 48;

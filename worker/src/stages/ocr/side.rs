@@ -7,8 +7,9 @@ use super::lines::TextLine;
 use super::orientation::{rotation_degrees, telling_lines, text_axis};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
 use super::zone::{Piece, ZONE_ASPECT, ZONE_WIDTH, Zone, read_zone, speaks_for_zone};
-use crate::imaging::RgbImage;
 use crate::inference::Engine;
+use txid_imaging::RgbImage;
+use txid_shared::partial::QualityIssue;
 
 /// Thinner lines, in pixels of the original, are not legible.
 const LEAST_THICKNESS_PX: f32 = 9.0;
@@ -41,6 +42,12 @@ impl Side {
             (sum + line.confidence * length, weight + length)
         });
         if weight > 0.0 { sum / weight } else { 0.0 }
+    }
+
+    pub fn no_text(&self) -> Option<QualityIssue> {
+        let (code, message) = ("no_text".to_owned(), "No text was found".to_owned());
+        let none = self.lines.is_empty() && self.zone.is_none();
+        none.then_some(QualityIssue { code, message, severity: 1.0 })
     }
 }
 

@@ -5,8 +5,8 @@ use super::geometry::{Point, TextBox, dot};
 use super::glyphs::{Glyph, glyphs};
 use super::mrz::{Decoded, Emissions, LineSignal, decode, looks_like_mrz};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
-use crate::imaging::RgbImage;
 use crate::inference::Engine;
+use txid_imaging::RgbImage;
 
 /// A whole line of a zone is at least this much longer than thick: 30 characters of 2.54 mm over
 /// 3 mm and the detector's margin. Titles may be as long; their text tells.

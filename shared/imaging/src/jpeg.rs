@@ -121,7 +121,7 @@ fn next_marker(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imaging::RgbImage;
+    use crate::RgbImage;
     use image::codecs::jpeg::JpegEncoder;
 
     fn encoded(quality: u8) -> Vec<u8> {

@@ -3,15 +3,19 @@
 //! unless a name says otherwise.
 
 mod crop;
+mod document;
 mod jpeg;
 mod measure;
+mod quality;
 mod resample;
 mod source;
 mod warp;
 
 pub use crop::{crop_jpeg, crop_jpeg_of_polygon};
+pub use document::{Outline, find_document};
 pub use jpeg::{JpegStructure, QuantizationTable};
 pub use measure::{Exposure, exposure, luminance, sharpness};
+pub use quality::{MEASURED_SIDE_PX as DOCUMENT_MEASURED_PX, document_issues, selfie_issues};
 pub use resample::{resize, resize_grey, resize_region};
 pub use source::{Format, GridOrigin, Header, MAX_PIXELS, SourceImage};
 pub use warp::{Perspective, Similarity, warp_perspective, warp_similarity};

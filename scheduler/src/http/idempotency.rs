@@ -1,0 +1,143 @@
+//! `Idempotency-Key`: a request that is sent again gets the answer of the first one, and nothing is made twice.
+//! The record commits with what the request makes, so a request that was refused or died leaves none.
+
+use super::Api;
+use super::auth::Caller;
+use super::envelope::{Refusal, RequestId};
+use super::verifications::{no_such, unreadable};
+use super::verify;
+use crate::form::Form;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use txid_shared::api::{ApiError, ErrorCode};
+use txid_shared::store::{Claim, Claimed, StoreError};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+/// Bytes of a key.
+const LENGTH: std::ops::RangeInclusive<usize> = 10..=255;
+/// What a caller is told to wait while the first request is under way.
+const RETRY_AFTER_S: u32 = 1;
+
+/// The key that a request brings.
+pub(super) struct Key {
+    key: Option<String>,
+    request_id: String,
+}
+
+impl Key {
+    pub(super) fn of(head: &Parts) -> Result<Self, ApiError> {
+        let request_id = head.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let Some(value) = head.headers.get(IDEMPOTENCY_KEY) else {
+            return Ok(Self { key: None, request_id });
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:.".contains(&byte);
+        let key = value.to_str().ok().filter(|key| LENGTH.contains(&key.len()) && key.bytes().all(plain));
+        let message = "`Idempotency-Key` must be 10 to 255 of letters, digits and - _ : .";
+        let key = key.ok_or_else(|| ApiError::invalid("Idempotency-Key", message))?;
+        Ok(Self { key: Some(key.to_owned()), request_id })
+    }
+
+    /// `None` where the request brought no key.
+    pub(super) fn claim(
+        self,
+        api: &Api,
+        caller: &Caller,
+        endpoint: &'static str,
+        form: &Form<'_>,
+    ) -> Option<Claim> {
+        let expires_at = api.clock.now() + KEPT;
+        let (key_id, request_id) = (caller.key_id, self.request_id);
+        self.key.map(|key| Claim {
+            key_id,
+            endpoint,
+            key,
+            fingerprint: form.fingerprint(),
+            request_id,
+            expires_at,
+        })
+    }
+}
+
+/// The answer to a request whose key was used before, if it was: the one then given, `in_progress` or conflict.
+pub(super) async fn replay(api: &Api, caller: &Caller, claim: &Claim) -> Result<Option<Response>, Refusal> {
+    let claimed = |found: Result<Option<Claimed>, StoreError>| {
+        found.map_err(|error| Refusal::unavailable("an idempotency record cannot be read", &error))
+    };
+    let Some(before) = claimed(api.store.claimed(claim, api.clock.now()).await)? else { return Ok(None) };
+    if before.fingerprint != claim.fingerprint {
+        let message = "this `Idempotency-Key` was used with another request";
+        return Err(ApiError::new(ErrorCode::IdempotencyKeyConflict, message).into());
+    }
+    let Some(id) = before.verification_id else {
+        return sealed_for_account(api, caller, claim, before).await;
+    };
+    let row = api.store.any_purpose(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
+    let row = row.ok_or_else(|| no_such("verification: what this request made was erased"))?;
+    let key = api.store.data_key(&row.case).await.map_err(|error| unreadable(&error))?;
+    if let Some(answer) = &before.answer {
+        let body = claim.open(&key, answer).map_err(|error| unreadable(&error))?;
+        return Ok(Some(replayed(answer.status_code, body, &before.request_id)));
+    }
+    if !row.case.status.is_terminal() {
+        return Err(in_progress().into());
+    }
+    // The first caller did not wait for his answer, or his scheduler died.
+    let answer = verify::answer(api, &row).await?;
+    let sealed =
+        claim.seal(&key, answer.status.as_u16(), &answer.body).map_err(|error| unreadable(&error))?;
+    api.store.answered(claim, &sealed).await.map_err(|error| unreadable(&error))?;
+    Ok(Some(replayed(answer.status.as_u16(), answer.body, &before.request_id)))
+}
+
+async fn sealed_for_account(
+    api: &Api,
+    caller: &Caller,
+    claim: &Claim,
+    before: Claimed,
+) -> Result<Option<Response>, Refusal> {
+    let Some(answer) = &before.answer else { return Err(in_progress().into()) };
+    let key = api.store.account_key(caller.account_id).await.map_err(|error| unreadable(&error))?;
+    let body = claim.open(&key, answer).map_err(|error| unreadable(&error))?;
+    Ok(Some(replayed(answer.status_code, body, &before.request_id)))
+}
+
+fn in_progress() -> ApiError {
+    let mut error =
+        ApiError::new(ErrorCode::IdempotencyInProgress, "the first request with this key is still under way");
+    error.retry_after = Some(RETRY_AFTER_S);
+    error
+}
+
+/// An answer as bytes, so that the same ones can be given again.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Refusal> {
+        let body = serde_json::to_vec(body);
+        Ok(Self { status, body: body.map_err(|error| Refusal::internal("an answer is no JSON", &error))? })
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/json");
+        (self.status, [(CONTENT_TYPE, json)], Body::from(self.body)).into_response()
+    }
+}
+
+fn replayed(status_code: u16, body: Vec<u8>, request_id: &str) -> Response {
+    let status = StatusCode::from_u16(status_code).unwrap_or(StatusCode::OK);
+    let mut response = Answer { status, body }.into_response();
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response.extensions_mut().insert(RequestId(request_id.to_owned()));
+    response
+}

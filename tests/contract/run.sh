@@ -1,0 +1,54 @@
+#!/bin/bash
+# Schemathesis against the OpenAPI document of a running standalone: every check, no failure, no 5xx.
+#
+#   tests/contract/run.sh [EXAMPLES]     per operation and phase; default 15
+#
+# Schemathesis comes from PyPI by pinned versions and hashes (requirements.txt) into a virtual environment in
+# the cache folder. The standalone is the development build, with its data in a folder of its own.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+cache=${TXID_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/txid}
+examples=${1:-15}
+
+venv=$cache/venvs/contract-$(sha256sum "$here/requirements.txt" | cut -c1-12)
+if [ ! -e "$venv/ready" ]; then
+    rm -rf "$venv"
+    "${PYTHON:-python3}" -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements.txt"
+    touch "$venv/ready"
+fi
+
+data=$(mktemp -d "/tmp/txid-contract-XXXXXX")
+stop() {
+    if [ -n "${standalone:-}" ]; then kill "$standalone" 2>/dev/null || true; wait "$standalone" 2>/dev/null || true; fi
+    rm -rf "$data"
+}
+trap stop EXIT
+
+# Hooks of the fuzzed accounts point nowhere, and nothing may wait long for a stage.
+TXID__SERVER__SYNC_WAIT_MS=2000 TXID__TELEMETRY__FILTER=warn \
+    "$target/debug/txid" up --data "$data/data" --listen 127.0.0.1:0 >"$data/out" 2>"$data/log" &
+standalone=$!
+for _ in $(seq 600); do
+    if grep -q '^API key' "$data/out"; then break; fi
+    if ! kill -0 "$standalone" 2>/dev/null; then cat "$data/log" >&2; exit 1; fi
+    sleep 0.1
+done
+address=$(sed -n 's/^API  *//p' "$data/out")
+key=$(cat "$data/data/api-key")
+
+cd "$here"
+status=0
+SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 \
+    "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$address/openapi.json" --url "$address" \
+    --header "Authorization: Bearer $key" --max-examples "$examples" --generation-database none \
+    --no-color --continue-on-failure || status=$?
+if grep -qE 'panicked|ERROR' "$data/log"; then
+    echo 'the standalone logged errors:' >&2
+    grep -E 'panicked|ERROR' "$data/log" | head -20 >&2
+    status=1
+fi
+exit $status
