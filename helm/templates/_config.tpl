@@ -53,7 +53,8 @@
   (list "broker" "consumer_timeout_ms" 1800000) (list "server" "sync_wait_ms" 30000)
   (list "server" "request_timeout_ms" 60000) (list "server" "drain_deadline_ms" 35000) -}}
 {{- $name := printf "%s.%s" (index $rung 0) (index $rung 1) -}}
-{{- $_ := set $ms $name (include "txid.ms" (dict "root" $ "section" (index $rung 0) "key" (index $rung 1) "default" (index $rung 2)) | int64) -}}
+{{- $asked := dict "root" $ "section" (index $rung 0) "key" (index $rung 1) "default" (index $rung 2) -}}
+{{- $_ := set $ms $name (include "txid.ms" $asked | int64) -}}
 {{- end -}}
 {{- $_ := set $ms "worker.drain_deadline_ms" (include "txid.drainMs" . | int64) -}}
 {{- $_ := set $ms "worker.grace_period_ms" (include "txid.grace.workerMs" . | int64) -}}
@@ -70,17 +71,20 @@
 {{- end -}}
 {{- end -}}
 
-{{- range $path := list "database.url" "broker.url" "redis.url" "keys.master" "blobs.s3_access_key_id" "blobs.s3_secret_access_key" -}}
+{{- range $path := list "database.url" "broker.url" "redis.url" "keys.master"
+  "blobs.s3_access_key_id" "blobs.s3_secret_access_key" -}}
 {{- $parts := splitList "." $path -}}
 {{- if dig (index $parts 0) (index $parts 1) "" $.Values.config -}}
 {{- fail (printf "config.%s is a secret: put it into a Secret and name that under `secrets`" $path) -}}
 {{- end -}}
 {{- end -}}
 
+{{- $variables := list "TXID__DATABASE__URL" "TXID__BROKER__URL" "TXID__REDIS__URL" "TXID__KEYS__MASTER"
+  "TXID__BLOBS__S3_ACCESS_KEY_ID" "TXID__BLOBS__S3_SECRET_ACCESS_KEY" "AWS_SECRET_ACCESS_KEY" -}}
 {{- $settings := concat (list .Values.scheduler .Values.workerDefaults .Values.webhooks) .Values.workers -}}
 {{- range $one := $settings -}}
 {{- range dig "extraEnv" list $one -}}
-{{- if and .value (has .name (list "TXID__DATABASE__URL" "TXID__BROKER__URL" "TXID__REDIS__URL" "TXID__KEYS__MASTER" "TXID__BLOBS__S3_SECRET_ACCESS_KEY" "AWS_SECRET_ACCESS_KEY")) -}}
+{{- if and .value (has .name $variables) -}}
 {{- fail (printf "extraEnv: %s is a secret: give valueFrom.secretKeyRef" .name) -}}
 {{- end -}}
 {{- end -}}

@@ -20,6 +20,12 @@
 {{- end }}
 {{- end -}}
 
+{{/* Of those who touch images and jobs. */}}
+{{- define "txid.secrets.all" -}}
+{{- $names := list "databaseUrl" "brokerUrl" "redisUrl" "masterKeys" "s3AccessKeyId" "s3SecretAccessKey" -}}
+{{- include "txid.secrets" (dict "root" . "names" $names) -}}
+{{- end -}}
+
 {{- define "txid.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
@@ -155,7 +161,8 @@ spec:
 {{- define "txid.disruption" -}}
 {{- with .settings.podDisruptionBudget -}}
 {{- if .enabled -}}
-{{- $min := ne "" (toString .minAvailable) -}}{{- $max := ne "" (toString .maxUnavailable) -}}
+{{- $min := not (or (kindIs "invalid" .minAvailable) (eq "" (toString .minAvailable))) -}}
+{{- $max := not (or (kindIs "invalid" .maxUnavailable) (eq "" (toString .maxUnavailable))) -}}
 {{- if eq $min $max -}}
 {{- fail (printf "%s: podDisruptionBudget needs exactly one of minAvailable and maxUnavailable" $.fullname) -}}
 {{- end }}

@@ -77,7 +77,11 @@ SETS = {
                 "api": {"from": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}]},
                 "internet": {"ports": [443]},
             },
-            "image": {"repository": "registry.internal/txid", "digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "r"}]},
+            "image": {
+                "repository": "registry.internal/txid",
+                "digest": "sha256:" + "0" * 64,
+                "pullSecrets": [{"name": "registry"}],
+            },
         },
     ),
     "a shared folder": (

@@ -165,6 +165,13 @@ class Scaling(Chart):
             said = self.refused({"scheduler": {"podDisruptionBudget": budget}})
             self.assertIn("exactly one", said)
 
+    def test_a_disruption_budget_of_zero_is_a_bound(self):
+        budgets = [({"maxUnavailable": 0}, "maxUnavailable"), ({"maxUnavailable": None, "minAvailable": 0}, "minAvailable")]
+        for budget, bound in budgets:
+            found = objects(self.helm, {"scheduler": {"podDisruptionBudget": budget}})
+            rendered = next(b for b in of_kind(found, "PodDisruptionBudget") if component(b) == "scheduler")["spec"]
+            self.assertEqual({key: rendered[key] for key in rendered if key != "selector"}, {bound: 0})
+
 
 class Stopping(Chart):
     def test_the_pod_waits_longer_than_the_program_and_the_program_longer_than_a_stage(self):

@@ -13,7 +13,7 @@ from test_chart import Chart  # noqa: E402
 SECRET_VARIABLES = {
     "TXID__DATABASE__URL", "TXID__BROKER__URL", "TXID__REDIS__URL", "TXID__KEYS__MASTER",
     "TXID__BLOBS__S3_ACCESS_KEY_ID", "TXID__BLOBS__S3_SECRET_ACCESS_KEY", "TXID_API_KEY",
-}  # fmt: skip
+}
 
 
 class Pods(Chart):
