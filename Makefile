@@ -15,7 +15,7 @@ export TXID_SERVICES_FOLDER := $(SERVICES)
 BUILD := $(CARGO) build --locked --workspace --bins
 RELEASE := $(BUILD) --release
 
-.PHONY: help demo up test lint bench measure models setup services clean
+.PHONY: help demo up test lint bench measure models chart-tools setup services clean
 
 help:
 	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
@@ -25,7 +25,7 @@ help:
 	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration'
 	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
 	@echo 'make models   fetch what the workers and the tests need into the cache'
-	@echo 'make setup    models and services, so that make test needs no network'
+	@echo 'make setup    models, services and what checks the chart, so that make test needs no network'
 	@echo 'make clean    stop the services started here and remove what was built'
 
 demo: models
@@ -38,16 +38,21 @@ models:
 	$(BUILD)
 	"$(TARGET)/debug/txid" models fetch --group run --group test
 
+# The Helm engine and the schemas that the chart is held against.
+chart-tools:
+	@$(PYTHON) -B tests/chart/tools.py
+
 services:
 	@tests/services/ensure.sh start
 
-setup: models services
+setup: models chart-tools services
 
 # The runner comes last: its summary is the last thing to read.
 test: setup
 	$(PYTHON) -B -m unittest discover -s models
 	@set -a; . "$(SERVICES)/env"; set +a; \
 	trap 'tests/services/ensure.sh stop' EXIT; \
+	$(PYTHON) -B -m unittest discover -s tests/chart; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else $(CARGO) test --locked --workspace --no-fail-fast; fi
@@ -60,7 +65,7 @@ lint:
 	else echo 'cargo-deny is not installed: licences and bans of deny.toml were not checked'; fi
 	@.ci/no-registry-hosts
 	@find models tests -name '*.py' -exec $(PYTHON) -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' {} +
-	@find tests .ci -name '*.sh' -exec bash -n {} \;
+	@find tests deploy .ci -name '*.sh' -exec bash -n {} \;
 	@echo 'lint: clean'
 
 bench:

@@ -41,6 +41,19 @@ pub enum KeysCommand {
     },
 }
 
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Load file and environment as every process does, and print the outcome with secrets redacted.
+    Check,
+}
+
+pub fn config(file: Option<PathBuf>, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ConfigCommand::Check => print!("{}", toml::to_string(&load(file)?)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// The configuration, with every complaint about it.
 pub fn load(config: Option<PathBuf>) -> anyhow::Result<Config> {
     Ok(Config::load(config.as_deref(), std::env::vars())?)

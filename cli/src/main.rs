@@ -37,6 +37,9 @@ enum Command {
     Migrate,
     /// Create queues and exchanges on the broker.
     Declare,
+    /// The settings as a process would start with them.
+    #[command(subcommand)]
+    Config(admin::ConfigCommand),
     /// API keys and master keys.
     #[command(subcommand)]
     Keys(admin::KeysCommand),
@@ -63,6 +66,7 @@ async fn main() -> ExitCode {
         }
         Command::Migrate => admin::migrate(config).await,
         Command::Declare => admin::declare(config).await,
+        Command::Config(command) => admin::config(config, &command),
         Command::Keys(command) => admin::keys(config, command).await,
         Command::Openapi => admin::openapi(),
     };

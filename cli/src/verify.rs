@@ -1,4 +1,5 @@
-//! `txid verify`: one submission through a standalone of its own, and the verdict in words.
+//! `txid verify`: one submission through a standalone of its own, or through a running API, and the
+//! verdict in words.
 
 use crate::admin;
 use crate::up::Standalone;
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use txid_shared::api::{CheckOutcome, ErrorBody, Verification};
-use txid_shared::config::LogFormat;
+use txid_shared::config::{LogFormat, Secret};
 use txid_shared::telemetry;
 use txid_shared::words::{Check, DocumentType, Status};
 
@@ -32,6 +33,10 @@ pub struct Options {
     /// Comma-separated; default: ocr,face_match,liveness,fraud
     #[arg(long, value_delimiter = ',')]
     checks: Vec<Check>,
+    /// Ask this API, such as http://127.0.0.1:8080, instead of starting a standalone. The key is taken
+    /// from TXID_API_KEY. The submission stays there, under the id that is printed.
+    #[arg(long)]
+    api: Option<String>,
     /// Print the answer as the API gives it.
     #[arg(long)]
     json: bool,
@@ -46,20 +51,13 @@ const NOT_DECIDED: u8 = 4;
 
 pub async fn run(config: Option<PathBuf>, options: Options) -> anyhow::Result<ExitCode> {
     let form = form(&options)?;
-    let mut config = admin::load(config)?;
-    config.server.listen.set_port(0);
-    config.telemetry.format = LogFormat::Text;
-    if !options.verbose {
-        config.telemetry.filter = "error".to_owned();
-    }
-    let _telemetry = telemetry::init("txid-verify", &config.telemetry)?;
-    // Its own folder, gone afterwards: no image and no field stays behind.
-    let data = tempfile::Builder::new().prefix("txid-verify-").tempdir()?;
-    let standalone = Standalone::start(config, data.path()).await?;
-    let answer = submit(&standalone, form).await;
-    standalone.stop().await?;
-    let (body, refused) = answer?;
-
+    let (body, refused) = match &options.api {
+        Some(api) => {
+            let key = std::env::var("TXID_API_KEY").context("TXID_API_KEY: the key for --api is not set")?;
+            submit(api, &Secret::new(key.trim()), form).await?
+        }
+        None => submit_to_own(config, &options, form).await?,
+    };
     if options.json || refused {
         println!("{body}");
     }
@@ -107,11 +105,32 @@ fn part(path: &Path) -> anyhow::Result<Part> {
     Ok(Part::bytes(bytes).file_name("image"))
 }
 
+async fn submit_to_own(
+    config: Option<PathBuf>,
+    options: &Options,
+    form: Form,
+) -> anyhow::Result<(String, bool)> {
+    let mut config = admin::load(config)?;
+    config.server.listen.set_port(0);
+    config.telemetry.format = LogFormat::Text;
+    if !options.verbose {
+        config.telemetry.filter = "error".to_owned();
+    }
+    let _telemetry = telemetry::init("txid-verify", &config.telemetry)?;
+    // Its own folder, gone afterwards: no image and no field stays behind.
+    let data = tempfile::Builder::new().prefix("txid-verify-").tempdir()?;
+    let standalone = Standalone::start(config, data.path()).await?;
+    let answer = submit(&format!("http://{}", standalone.address), &standalone.api_key, form).await;
+    standalone.stop().await?;
+    answer
+}
+
 /// The body, and whether it is a refusal.
-async fn submit(standalone: &Standalone, form: Form) -> anyhow::Result<(String, bool)> {
-    let url = format!("http://{}/v1/identity/verify", standalone.address);
+async fn submit(api: &str, key: &Secret, form: Form) -> anyhow::Result<(String, bool)> {
+    let url = format!("{}/v1/identity/verify", api.trim_end_matches('/'));
+    txid_shared::use_ring_for_tls();
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let response = client.post(url).bearer_auth(standalone.api_key.reveal()).multipart(form).send().await?;
+    let response = client.post(url).bearer_auth(key.reveal()).multipart(form).send().await?;
     let refused = !response.status().is_success();
     Ok((response.text().await?, refused))
 }

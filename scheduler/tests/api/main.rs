@@ -12,3 +12,4 @@ mod reading;
 mod scene;
 mod sessions;
 mod sharing;
+mod upgrade;

@@ -111,7 +111,8 @@ impl Store {
         Ok(Self { batches: Arc::new(Batches::new(&pool)), pool, keys: Arc::new(AccountKeys::new(master)) })
     }
 
-    /// Brings the schema to this version. Safe to repeat and to run beside a running fleet.
+    /// Brings the schema to this version. Safe to repeat and to run beside a running fleet, also one of a
+    /// newer version: what that one added stays, or nobody could roll back.
     pub async fn migrate(settings: &config::Database) -> Result<(), StoreError> {
         let options = PgConnectOptions::from_str(settings.url.reveal())?;
         let pool = PgPoolOptions::new()
@@ -122,7 +123,8 @@ impl Store {
         // The name cannot be a bind parameter; the configuration allows [a-z0-9_] only.
         let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", settings.schema);
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&pool).await?;
-        MIGRATIONS.run(&pool).await?;
+        let known = MIGRATIONS.migrations.clone();
+        Migrator { migrations: known, ignore_missing: true, ..Migrator::DEFAULT }.run(&pool).await?;
         pool.close().await;
         Ok(())
     }
