@@ -67,6 +67,9 @@ impl Sweeper {
             if let Err(error) = self.link_audit().await {
                 tracing::error!(%error, "the audit trail cannot be linked");
             }
+            if let Err(error) = self.forget_requests().await {
+                tracing::error!(%error, "old request logs cannot be removed");
+            }
         }
     }
 
@@ -128,6 +131,13 @@ impl Sweeper {
     pub async fn link_audit(&self) -> Result<(), SweepError> {
         while self.context.store.link_audit().await? > 0 {}
         Ok(())
+    }
+
+    /// Request logs beyond their retention. How many there were.
+    pub async fn forget_requests(&self) -> Result<u64, SweepError> {
+        let kept = jiff::SignedDuration::from_hours(self.settings.request_log_days.saturating_mul(24));
+        let limit = self.context.clock.now().saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
+        Ok(self.context.store.forget_requests(limit).await?)
     }
 
     async fn one(&self, overdue: &Overdue, sealed: Sealed) -> Result<bool, SweepError> {

@@ -173,6 +173,24 @@ words! {
 }
 
 words! {
+    /// What an account has agreed on; its figures are in `allowance`.
+    Plan("plan") {
+        Free => "free",
+        Starter => "starter",
+        Growth => "growth",
+        Enterprise => "enterprise",
+    }
+}
+
+words! {
+    /// Whose data a key opens: the account's, or that of its twin for tests.
+    KeyMode("key mode") {
+        Live => "live",
+        Test => "test",
+    }
+}
+
+words! {
     EventType("event type") {
         VerificationCompleted => "identity.verification.completed",
         VerificationFailed => "identity.verification.failed",

@@ -1,18 +1,24 @@
 //! The API: one file per resource, an envelope around all of them.
 
+mod admission;
 mod auth;
 mod body;
 mod documents;
 mod envelope;
 mod health;
+mod keys;
 mod lifecycle;
+mod limits;
 pub(crate) mod openapi;
 mod query;
+mod requests;
+mod usage;
 mod verifications;
 mod verify;
 mod webhooks;
 
 use crate::waiters::Waiters;
+pub(crate) use admission::Gate;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -40,6 +46,7 @@ pub(crate) struct Api {
     blobs: Blobs,
     clock: Clock,
     settings: config::Server,
+    gate: Gate,
     tasks: Tasks,
     room: UploadRoom,
     waiters: Waiters,
@@ -52,6 +59,7 @@ impl Api {
     pub(crate) fn new(
         services: Services,
         settings: config::Server,
+        gate: Gate,
         tasks: Tasks,
         waiters: Waiters,
         outbox_filled: Arc<Notify>,
@@ -65,12 +73,18 @@ impl Api {
             clock: context.clock,
             room: UploadRoom::new(settings.concurrent_uploads),
             settings,
+            gate,
             tasks,
             waiters,
             outbox_filled,
             migrated: AtomicBool::new(false),
         }
     }
+}
+
+/// `POST /v1/identity/verify` and its like: what a limit of an endpoint may be set for.
+pub(crate) fn is_endpoint(name: &str) -> bool {
+    openapi::endpoints(&openapi::openapi()).iter().any(|endpoint| endpoint == name)
 }
 
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -85,6 +99,15 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/verifications/{id}/evidence/{evidence_id}", get(verifications::evidence))
         .route("/v1/identity/supported-documents", get(documents::list))
         .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))
+        .route("/v1/developers/keys", post(keys::create).get(keys::list))
+        .route("/v1/developers/keys/{id}", get(keys::show).delete(keys::revoke))
+        .route("/v1/developers/keys/{id}/rotate", post(keys::rotate))
+        .route("/v1/developers/limits", get(limits::show))
+        .route("/v1/developers/usage", get(usage::show))
+        .route("/v1/developers/usage/daily", get(usage::daily))
+        .route("/v1/developers/usage/by-endpoint", get(usage::by_endpoint))
+        .route("/v1/developers/logs", get(requests::list))
+        .route("/v1/developers/logs/{id}", get(requests::show))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

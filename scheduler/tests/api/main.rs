@@ -5,7 +5,11 @@
 mod acceptance;
 mod background;
 mod bad_input;
+mod keys;
 mod lifecycle;
+mod limits;
 mod reading;
+mod requests;
 mod scene;
 mod sharing;
+mod strangers;
