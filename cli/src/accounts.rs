@@ -29,7 +29,12 @@ pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::R
             for account in store.accounts().await? {
                 let test = if account.mode == KeyMode::Test { "  test data" } else { "" };
                 let created_at = account.created_at;
-                println!("{}  {:<10}  {created_at:.0}  {}{test}", account.id, account.plan.as_str(), account.name);
+                println!(
+                    "{}  {:<10}  {created_at:.0}  {}{test}",
+                    account.id,
+                    account.plan.as_str(),
+                    account.name
+                );
             }
         }
         AccountsCommand::Create { name, plan } => {
@@ -40,7 +45,10 @@ pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::R
             eprintln!("deliveries to a request's webhook_url are signed with {}", secret.reveal());
         }
         AccountsCommand::SetPlan { name, plan } => {
-            anyhow::ensure!(store.set_plan(&name, plan, OPERATOR, now).await?, "there is no account `{name}`");
+            anyhow::ensure!(
+                store.set_plan(&name, plan, OPERATOR, now).await?,
+                "there is no account `{name}`"
+            );
             eprintln!("{name} is on the plan {plan}");
         }
     }

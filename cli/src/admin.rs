@@ -85,11 +85,8 @@ pub(crate) async fn full_key(services: &Services, account: &str) -> anyhow::Resu
     let now = services.context.clock.now();
     let store = &services.context.store;
     let (account, webhook_secret) = account_named(store, account, now).await?;
-    let new = NewKey {
-        name: "standalone".to_owned(),
-        permissions: Permission::ALL.to_vec(),
-        ..NewKey::default()
-    };
+    let new =
+        NewKey { name: "standalone".to_owned(), permissions: Permission::ALL.to_vec(), ..NewKey::default() };
     let key = store.create_api_key(account.id, &new, OPERATOR, now).await?;
     Ok((key.secret, webhook_secret))
 }

@@ -82,7 +82,10 @@ pub async fn run(config: Option<PathBuf>, command: KeysCommand) -> anyhow::Resul
             match open_store(config).await?.rotate_api_key(id, grace, OPERATOR, now).await? {
                 Rotation::Made(key) => {
                     println!("{}", key.secret.reveal());
-                    eprintln!("{} replaces {id}, which works for {grace_hours} hours: shown this once", key.id);
+                    eprintln!(
+                        "{} replaces {id}, which works for {grace_hours} hours: shown this once",
+                        key.id
+                    );
                 }
                 Rotation::NoSuchKey => anyhow::bail!("{id} does not exist"),
                 Rotation::NotActive => anyhow::bail!("{id} is revoked, expired or replaced"),
@@ -136,7 +139,8 @@ fn line(key: &KeyRow, now: Timestamp) -> String {
         (None, None) => "active".to_owned(),
     };
     let used = key.last_used_at.map_or("never used".to_owned(), |at| format!("used {at:.0}"));
-    let mut line = format!("{}  {}…  {}  {state}  {used}  {}", key.id, key.hint, key.mode, permissions.join(","));
+    let mut line =
+        format!("{}  {}…  {}  {state}  {used}  {}", key.id, key.hint, key.mode, permissions.join(","));
     if !terms.allowed_ips.is_empty() {
         let networks: Vec<String> = terms.allowed_ips.iter().map(Network::to_string).collect();
         line = format!("{line}  from {}", networks.join(","));

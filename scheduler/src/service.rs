@@ -42,8 +42,7 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
     if let Some(unknown) = config.limits.endpoints_per_minute.keys().find(|name| !http::is_endpoint(name)) {
         return Err(StartError::NoSuchEndpoint(unknown.clone()));
     }
-    let allowance =
-        Allowance::open(&config.redis, ms(config.server.request_timeout_ms) + SLOT_MARGIN)?;
+    let allowance = Allowance::open(&config.redis, ms(config.server.request_timeout_ms) + SLOT_MARGIN)?;
     let address = config.server.listen;
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;

@@ -72,11 +72,7 @@ fn nobody(message: &str) -> Refusal {
     ApiError::new(ErrorCode::Unauthorized, message).into()
 }
 
-pub(super) async fn authenticate(
-    api: &Api,
-    headers: &HeaderMap,
-    address: Option<IpAddr>,
-) -> Authentication {
+pub(super) async fn authenticate(api: &Api, headers: &HeaderMap, address: Option<IpAddr>) -> Authentication {
     let presented = match presented(headers) {
         Ok(presented) => presented,
         Err(refusal) => return Authentication::Nobody(refusal),
@@ -107,8 +103,7 @@ pub(super) async fn authenticate(
 
 /// Only what looks like a key is looked up: there are other tokens than keys.
 fn presented(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let header =
-        headers.get(AUTHORIZATION).ok_or_else(|| nobody("send `Authorization: Bearer txc_…`"))?;
+    let header = headers.get(AUTHORIZATION).ok_or_else(|| nobody("send `Authorization: Bearer txc_…`"))?;
     let key = header
         .to_str()
         .ok()

@@ -168,7 +168,8 @@ fn new_key(form: &Form<'_>, now: Timestamp) -> Result<NewKey, ApiError> {
     let allowed_ips: Option<Vec<Network>> = form.structure("allowed_ips", wanted)?;
     // An empty list would read as nobody and mean everybody.
     if allowed_ips.as_ref().is_some_and(|networks| networks.is_empty() || networks.len() > MOST_NETWORKS) {
-        let message = format!("`allowed_ips` may hold 1 to {MOST_NETWORKS} entries; leave it out to allow all");
+        let message =
+            format!("`allowed_ips` may hold 1 to {MOST_NETWORKS} entries; leave it out to allow all");
         return Err(ApiError::invalid("allowed_ips", message));
     }
     let wanted = format!("a whole number from 1 to {HIGHEST_RATE_LIMIT}");

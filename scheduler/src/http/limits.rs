@@ -73,11 +73,8 @@ pub(super) async fn show(State(api): State<Arc<Api>>, caller: Caller) -> Result<
         look.map_err(|error| Refusal::unavailable("limits cannot be looked up", &error))?
     };
     let used = look.under_way;
-    let concurrency = terms.concurrent.map(|limit| Concurrency {
-        limit,
-        used,
-        remaining: limit.saturating_sub(used),
-    });
+    let concurrency =
+        terms.concurrent.map(|limit| Concurrency { limit, used, remaining: limit.saturating_sub(used) });
     let windows = look.standings.into_iter().map(window).collect();
     Ok(Json(Limits { object: "limits", plan: caller.plan, mode: caller.mode, windows, concurrency }))
 }

@@ -1,8 +1,6 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
-use super::{
-    documents, health, keys, lifecycle, limits, requests, usage, verifications, verify, webhooks,
-};
+use super::{documents, health, keys, lifecycle, limits, requests, usage, verifications, verify, webhooks};
 use txid_shared::api::Event;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -82,7 +80,10 @@ impl Modify for Allowance {
             HeaderBuilder::new().schema(Some(whole)).description(Some(text)).build()
         };
         let headers = [
-            ("X-RateLimit-Limit", header("Calls in the window that ends the soonest by use; 2147483647: not limited")),
+            (
+                "X-RateLimit-Limit",
+                header("Calls in the window that ends the soonest by use; 2147483647: not limited"),
+            ),
             ("X-RateLimit-Remaining", header("Calls left in it")),
             ("X-RateLimit-Reset", header("When it begins anew, in seconds since 1970")),
             ("X-RateLimit-Window", header("Its length in seconds")),
@@ -104,7 +105,8 @@ impl Modify for Allowance {
                     if status == "403" {
                         response.description.push_str("; ip_not_allowed");
                     }
-                    let headers = headers.iter().map(|(name, header)| ((*name).to_owned(), RefOr::T(header.clone())));
+                    let headers =
+                        headers.iter().map(|(name, header)| ((*name).to_owned(), RefOr::T(header.clone())));
                     response.headers.extend(headers);
                 }
             }
@@ -142,6 +144,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_call_of_ours_documents_its_refusals_and_needs_a_key() {
@@ -160,6 +163,15 @@ mod tests {
         assert_eq!(document["components"]["securitySchemes"]["api_key"]["scheme"], "bearer");
         let takes = &document["paths"]["/v1/identity/verify"]["post"]["requestBody"]["content"];
         assert!(takes.get("application/json").is_some() && takes.get("multipart/form-data").is_some());
+    }
+
+    #[test]
+    fn words_are_spelt_as_on_the_wire() {
+        use txid_shared::words::{Permission, Status};
+        let document = serde_json::to_value(openapi()).unwrap();
+        for (name, words) in [("Status", json!(Status::ALL)), ("Permission", json!(Permission::ALL))] {
+            assert_eq!(document["components"]["schemas"][name]["enum"], words);
+        }
     }
 
     #[test]

@@ -177,18 +177,15 @@ fn readable(api: &Api, caller: &Caller, parameters: &Parameters) -> Result<Range
     let from: Date = parameters.parsed("from", "a day such as 2026-01-31")?.unwrap_or(to.first_of_month());
     let days = to.since(from).map_or(i32::MAX, |span| span.get_days());
     if from > to || days >= LONGEST_PERIOD_DAYS {
-        let message = format!("`from` must lie before `to`, and at most {LONGEST_PERIOD_DAYS} days may be asked for");
+        let message =
+            format!("`from` must lie before `to`, and at most {LONGEST_PERIOD_DAYS} days may be asked for");
         return Err(ApiError::invalid("from", message));
     }
     Ok(from..=to)
 }
 
 /// Days without anything are there as well, so that a chart has no gaps.
-async fn days(
-    api: &Api,
-    caller: &Caller,
-    period: &RangeInclusive<Date>,
-) -> Result<Vec<UsageOfDay>, Refusal> {
+async fn days(api: &Api, caller: &Caller, period: &RangeInclusive<Date>) -> Result<Vec<UsageOfDay>, Refusal> {
     let (calls, verifications) = tokio::try_join!(
         api.store.usage_by_day(caller.account_id, period),
         api.store.verifications_by_day(caller.account_id, period),

@@ -63,8 +63,10 @@ async fn a_key_is_shown_once_works_and_is_revoked_at_once() {
         assert_eq!(&expected[field], value);
     }
     assert_eq!(status(&scene, &key).await, (200, "-".to_owned()));
-    let stored: String =
-        sqlx::query_scalar("SELECT string_agg(k::text, ' ') FROM api_keys k").fetch_one(&scene.database).await.unwrap();
+    let stored: String = sqlx::query_scalar("SELECT string_agg(k::text, ' ') FROM api_keys k")
+        .fetch_one(&scene.database)
+        .await
+        .unwrap();
     assert!(!stored.contains(&key), "the key itself is stored");
 
     // One more, and the list is walked.
@@ -246,7 +248,11 @@ async fn behind_a_trusted_proxy_an_allow_list_goes_by_what_the_proxy_saw() {
         (Some("203.0.113.9, nonsense"), false),
     ] {
         let answered = from(&scene, &key, forwarded_for).await;
-        assert_eq!(answered, if allowed { (200, "-".to_owned()) } else { refused.clone() }, "{forwarded_for:?}");
+        assert_eq!(
+            answered,
+            if allowed { (200, "-".to_owned()) } else { refused.clone() },
+            "{forwarded_for:?}"
+        );
     }
     scene.end().await;
 }
@@ -268,7 +274,8 @@ async fn a_test_key_and_a_live_key_see_nothing_of_each_other() {
     submission["mode"] = json!("async");
     let accepted = send(&scene, test, Method::POST, "/v1/identity/verify", submission).await;
     let test_id = accepted.body["id"].as_str().unwrap().to_owned();
-    send(&scene, live, Method::POST, "/v1/developers/webhooks", json!({ "url": "https://example.com/live" })).await;
+    send(&scene, live, Method::POST, "/v1/developers/webhooks", json!({ "url": "https://example.com/live" }))
+        .await;
     for (key, own, other) in [(live, &live_id, &test_id), (test, &test_id, &live_id)] {
         let path = |id: &str| format!("/v1/identity/verifications/{id}");
         assert_eq!(send(&scene, key, Method::GET, &path(own), json!({})).await.status, 200);
@@ -346,11 +353,12 @@ async fn a_key_tells_to_the_minute_when_it_was_used() {
     assert_eq!(revoked.status, 200);
     scene.clock.advance(SignedDuration::from_secs(3600));
     assert_eq!(status(&scene, key).await.0, 401);
-    scene.until("the refusal is logged", async || {
-        let logs = scene.get(&format!("/v1/developers/logs?key_id={id}&status=401")).await;
-        (logs.body["data"].as_array().unwrap().len() == 1).then_some(())
-    })
-    .await;
+    scene
+        .until("the refusal is logged", async || {
+            let logs = scene.get(&format!("/v1/developers/logs?key_id={id}&status=401")).await;
+            (logs.body["data"].as_array().unwrap().len() == 1).then_some(())
+        })
+        .await;
     used("2026-03-01T12:01:00Z").await;
     scene.end().await;
 }

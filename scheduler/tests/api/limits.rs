@@ -132,8 +132,7 @@ async fn every_answer_tells_what_is_left_and_a_refusal_when_to_come_back() {
 #[tokio::test]
 async fn limits_are_shown_as_they_stand() {
     let endpoint = "GET /v1/identity/supported-documents";
-    let scene =
-        Scene::with(&[("limits.endpoints_per_minute", &format!("{{ \"{endpoint}\" = 2 }}"))]).await;
+    let scene = Scene::with(&[("limits.endpoints_per_minute", &format!("{{ \"{endpoint}\" = 2 }}"))]).await;
     let shown = scene.get("/v1/developers/limits").await.body;
     assert_eq!(
         (&shown["plan"], &shown["mode"], &shown["windows"][0]["scope"], shown.get("concurrency")),

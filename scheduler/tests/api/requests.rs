@@ -24,7 +24,7 @@ async fn logs(scene: &Scene, query: &str, entries: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_row_holds_nothing_of_what_was_sent() {
-    let scene = Scene::new().await;
+    let scene = Scene::with(&[("server.sync_wait_ms", "50")]).await;
     let mut body = passport();
     body["metadata"] = json!({ "note": "zmarker-body" });
     body["expected"] = json!({ "full_name": "zmarker-name" });
@@ -87,7 +87,10 @@ async fn logs_are_listed_filtered_and_retrieved_by_their_own_account() {
     let named_path = format!("{LOGS}/{}", named["id"].as_str().unwrap());
     assert_eq!(&scene.get(&named_path).await.body["request_id"], "order-7");
     let refused = &logs(&scene, "status=401", 1).await[0];
-    assert_eq!((&refused["error_code"], &refused["route"]), (&json!("key_expired"), &json!("/v1/developers/keys")));
+    assert_eq!(
+        (&refused["error_code"], &refused["route"]),
+        (&json!("key_expired"), &json!("/v1/developers/keys"))
+    );
     let by_key = format!("key_id={}", refused["key_id"].as_str().unwrap());
     assert_eq!(logs(&scene, &by_key, 1).await[0]["id"], refused["id"]);
     assert_eq!(logs(&scene, "created_before=2026-03-01T12:00:00Z", 0).await.len(), 0);
@@ -98,7 +101,11 @@ async fn logs_are_listed_filtered_and_retrieved_by_their_own_account() {
     assert_eq!(theirs(format!("{LOGS}?request_id={own}")).await.body["data"], json!([]));
     for wrong in ["status=ok", "key_id=wh_x", "created_after=now", "path=x", "request_id=%00"] {
         let refused = scene.get(&format!("{LOGS}?{wrong}")).await;
-        assert_eq!((refused.status, &refused.body["error"]["code"]), (400, &json!("invalid_parameter")), "{wrong}");
+        assert_eq!(
+            (refused.status, &refused.body["error"]["code"]),
+            (400, &json!("invalid_parameter")),
+            "{wrong}"
+        );
     }
     // Whoever is nobody leaves no row, since it would be nobody's.
     answer(scene.request(Method::GET, "/v1/developers/keys").bearer_auth("txc_live_none")).await;
@@ -140,7 +147,9 @@ async fn usage_is_counted_by_day_and_endpoint_over_restarts() {
     scene.clock.advance(SignedDuration::from_hours(24));
     // The second day is served by another process.
     let (other, tasks) = scene.another_scheduler(&scene.config).await;
-    for path in ["/v1/identity/supported-documents", "/v1/identity/supported-documents", "/v1/developers/keys"] {
+    for path in
+        ["/v1/identity/supported-documents", "/v1/identity/supported-documents", "/v1/developers/keys"]
+    {
         answer(scene.get_from(other, path).bearer_auth(caller.reveal())).await;
     }
     scene.accepted(&passport()).await;
@@ -160,9 +169,7 @@ async fn usage_is_counted_by_day_and_endpoint_over_restarts() {
         (documents["total"] == 3 && verify["total"] == 2).then_some((documents, keys))
     };
     let (documents, keys) = scene.until("all calls are counted", counted).await;
-    let requests = |total: i64, succeeded: i64, refused: i64| {
-        json!({ "total": total, "succeeded": succeeded, "refused": refused, "rate_limited": 0, "failed": 0 })
-    };
+    let requests = |total: i64, succeeded: i64, refused: i64| json!({ "total": total, "succeeded": succeeded, "refused": refused, "rate_limited": 0, "failed": 0 });
     assert_eq!(documents, requests(3, 3, 0));
     assert_eq!(keys, requests(1, 0, 1), "forbidden");
     let daily = scene.get(&format!("/v1/developers/usage/daily?{period}")).await.body;
@@ -186,7 +193,8 @@ async fn usage_is_counted_by_day_and_endpoint_over_restarts() {
 
     let this_month = scene.get("/v1/developers/usage").await.body;
     assert_eq!((&this_month["from"], &this_month["to"]), (&json!("2026-03-01"), &json!("2026-03-02")));
-    for wrong in ["from=2026-03-02&to=2026-03-01", "from=2024-01-01&to=2026-01-01", "from=march", "period=7d"] {
+    for wrong in ["from=2026-03-02&to=2026-03-01", "from=2024-01-01&to=2026-01-01", "from=march", "period=7d"]
+    {
         assert_eq!(scene.get(&format!("/v1/developers/usage?{wrong}")).await.status, 400, "{wrong}");
     }
     scene.end().await;

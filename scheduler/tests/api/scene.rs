@@ -86,7 +86,8 @@ impl Scene {
         let account = account(&services.context.store, "first").await;
         let key = key(&services.context.store, account, Permission::ALL).await;
         // A test begins with an empty trail: the scene's own key is no part of it.
-        let forget = "ALTER TABLE audit DISABLE TRIGGER ALL; TRUNCATE audit; ALTER TABLE audit ENABLE TRIGGER ALL";
+        let forget =
+            "ALTER TABLE audit DISABLE TRIGGER ALL; TRUNCATE audit; ALTER TABLE audit ENABLE TRIGGER ALL";
         sqlx::raw_sql(forget).execute(&database).await.unwrap();
         Self { services, config, account, key, clock, database, address, http, tasks, folder }
     }

@@ -19,7 +19,10 @@ async fn thing(scene: &Scene, prefix: &str, made: &mut Map<String, Value>) -> St
             scene.services.blobs.put(&key, &name, b"a crop").await.unwrap();
             crop.to_string()
         }
-        "key" => created(scene, "/v1/developers/keys", json!({ "name": "k", "permissions": ["identity:read"] })).await,
+        "key" => {
+            created(scene, "/v1/developers/keys", json!({ "name": "k", "permissions": ["identity:read"] }))
+                .await
+        }
         "wh" => created(scene, "/v1/developers/webhooks", json!({ "url": "https://example.com/hook" })).await,
         "req" => {
             let called = scene.get("/v1/identity/supported-documents").await;
@@ -83,7 +86,9 @@ fn prefixes(path: &str, call: &Value) -> Vec<String> {
         let parameter = parameters.iter().find(|one| one["name"] == name && one["in"] == "path");
         let text = parameter.and_then(|one| one["description"].as_str()).unwrap_or_default();
         let prefix = text.strip_prefix('`').and_then(|text| text.split_once('_')).map(|(prefix, _)| prefix);
-        prefix.unwrap_or_else(|| panic!("{path}: `{name}` is not described as an id such as `ver_…`")).to_owned()
+        prefix
+            .unwrap_or_else(|| panic!("{path}: `{name}` is not described as an id such as `ver_…`"))
+            .to_owned()
     });
     described.collect()
 }
@@ -121,7 +126,12 @@ async fn with_another_accounts_id_every_endpoint_answers_not_found() {
             }
             // The same call by the owner reaches the thing: it was an id, and the stranger left it there.
             let own = send(scene.key.reveal()).await;
-            assert!(own.status < 300 || own.status == 409, "{method} {template}: {} {:#}", own.status, own.body);
+            assert!(
+                own.status < 300 || own.status == 409,
+                "{method} {template}: {} {:#}",
+                own.status,
+                own.body
+            );
             tried += 1;
         }
     }

@@ -25,7 +25,10 @@ struct Counters {
 
 impl MemoryAllowance {
     pub(super) fn new(lease: Duration) -> Self {
-        Self { lease: SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX), counters: Arc::default() }
+        Self {
+            lease: SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX),
+            counters: Arc::default(),
+        }
     }
 
     /// Without a `call` it only looks.

@@ -62,9 +62,7 @@ impl Store {
         .bind(days.end().to_string())
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| Ok(UsageDay { day: date(&row.0)?, calls: calls(&row) }))
-            .collect()
+        rows.into_iter().map(|row| Ok(UsageDay { day: date(&row.0)?, calls: calls(&row) })).collect()
     }
 
     /// The most called first.
