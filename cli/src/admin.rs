@@ -1,44 +1,23 @@
-//! What an operator does by hand: schema, queues, keys.
+//! What an operator does by hand: schema, queues, the audit trail.
 
-use anyhow::Context as _;
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use txid_shared::blobs::crypto::MasterKeys;
-use txid_shared::clock::Clock;
 use txid_shared::config::{Config, Secret};
-use txid_shared::ids::KeyId;
 use txid_shared::queue::Queue;
 use txid_shared::services::Services;
-use txid_shared::store::{Account, ApiKey, Store};
+use txid_shared::store::{Account, Chain, NewKey, Store};
 use txid_shared::words::Permission;
 
+/// Who did it, in the audit trail, where a command did.
+pub(crate) const OPERATOR: &str = "operator";
+
 #[derive(Subcommand)]
-pub enum KeysCommand {
-    /// Create an API key; it is printed once. The account is created where it does not exist.
-    Create {
-        #[arg(long, default_value = "default")]
-        account: String,
-        #[arg(long, default_value = "key")]
-        name: String,
-        /// Comma-separated.
-        #[arg(
-            long,
-            value_delimiter = ',',
-            default_value = "identity:read,identity:write,developers:read,developers:write"
-        )]
-        permissions: Vec<Permission>,
-        #[arg(long)]
-        expires_in_days: Option<i64>,
-    },
-    /// Revoke an API key by its id.
-    Revoke { id: KeyId },
-    /// Print a fresh entry for `keys.master`.
-    Master {
-        #[arg(long, default_value = "k1")]
-        id: String,
-    },
+pub enum AuditCommand {
+    /// Walk the chain of audit entries; exit status 1 where one was changed, removed or put in between.
+    Verify,
 }
 
 #[derive(Subcommand)]
@@ -80,38 +59,21 @@ pub fn openapi() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub async fn keys(config: Option<PathBuf>, command: KeysCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        KeysCommand::Master { id } => println!("{}", MasterKeys::generate_entry(&id)?),
-        KeysCommand::Create { account, name, permissions, expires_in_days } => {
-            let store = open_store(config).await?;
-            let now = Clock::System.now();
-            let expires_at = expires_in_days
-                .map(|days| now.checked_add(SignedDuration::from_hours(days.saturating_mul(24))))
-                .transpose()
-                .context("--expires-in-days is too far away")?;
-            let (created, webhook_secret) = account_named(&store, &account, now).await?;
-            let ApiKey { id, secret } =
-                store.create_api_key(created.id, &name, &permissions, expires_at, now).await?;
-            println!("{}", secret.reveal());
-            eprintln!("{id} for account {} ({account}): shown this once", created.id);
-            if let Some(secret) = webhook_secret {
-                eprintln!(
-                    "new account: deliveries to a request's webhook_url are signed with {}",
-                    secret.reveal()
-                );
-            }
+pub async fn audit(config: Option<PathBuf>, command: AuditCommand) -> anyhow::Result<ExitCode> {
+    let AuditCommand::Verify = command;
+    match open_store(config).await?.verify_audit().await? {
+        Chain::Whole { linked, unlinked } => {
+            println!("{linked} entries are linked and whole; {unlinked} newer ones are not linked yet");
+            Ok(ExitCode::SUCCESS)
         }
-        KeysCommand::Revoke { id } => {
-            let revoked = open_store(config).await?.revoke_api_key(id, Clock::System.now()).await?;
-            anyhow::ensure!(revoked, "{id} does not exist or was revoked before");
-            eprintln!("{id} is revoked");
+        Chain::Broken { link, why } => {
+            println!("broken at link {link}: {why}");
+            Ok(ExitCode::FAILURE)
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-async fn open_store(config: Option<PathBuf>) -> anyhow::Result<Store> {
+pub(crate) async fn open_store(config: Option<PathBuf>) -> anyhow::Result<Store> {
     let config = load(config)?;
     let master = MasterKeys::parse(config.keys.master.iter().map(Secret::reveal))?;
     Ok(Store::connect(&config.database, master).await?)
@@ -136,6 +98,8 @@ pub(crate) async fn full_key(services: &Services, account: &str) -> anyhow::Resu
     let now = services.context.clock.now();
     let store = &services.context.store;
     let (account, webhook_secret) = account_named(store, account, now).await?;
-    let key = store.create_api_key(account.id, "standalone", Permission::ALL, None, now).await?;
+    let new =
+        NewKey { name: "standalone".to_owned(), permissions: Permission::ALL.to_vec(), ..NewKey::default() };
+    let key = store.create_api_key(account.id, &new, OPERATOR, now).await?;
     Ok((key.secret, webhook_secret))
 }

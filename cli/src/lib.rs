@@ -1,7 +1,9 @@
 //! The parts of the txid command that tests use as well.
 
+pub mod accounts;
 pub mod admin;
 pub mod fetching;
+pub mod keys;
 pub mod models;
 pub mod oneshot;
 pub mod postgres;

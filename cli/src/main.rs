@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use txid::{admin, models, oneshot, up, verify};
+use txid::{accounts, admin, keys, models, oneshot, up, verify};
 
 /// Open identity verification: standalone, one-shot checks and administration.
 #[derive(Parser)]
@@ -42,7 +42,13 @@ enum Command {
     Config(admin::ConfigCommand),
     /// API keys and master keys.
     #[command(subcommand)]
-    Keys(admin::KeysCommand),
+    Keys(keys::KeysCommand),
+    /// Accounts and their plans.
+    #[command(subcommand)]
+    Accounts(accounts::AccountsCommand),
+    /// The audit trail.
+    #[command(subcommand)]
+    Audit(admin::AuditCommand),
     /// Print the OpenAPI 3.1 document.
     Openapi,
 }
@@ -67,7 +73,9 @@ async fn main() -> ExitCode {
         Command::Migrate => admin::migrate(config).await,
         Command::Declare => admin::declare(config).await,
         Command::Config(command) => admin::config(config, &command),
-        Command::Keys(command) => admin::keys(config, command).await,
+        Command::Keys(command) => keys::run(config, command).await,
+        Command::Accounts(command) => accounts::run(config, command).await,
+        Command::Audit(command) => admin::audit(config, command).await,
         Command::Openapi => admin::openapi(),
     };
     ended.unwrap_or_else(|error| {

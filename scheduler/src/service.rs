@@ -2,8 +2,9 @@
 //! open ones are answered, then the relay publishes what they left, then it is over.
 
 use crate::dead_letters::DeadLetters;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Gate};
 use crate::relay::Relay;
+use crate::request_log::RequestLogs;
 use crate::sweeper::Sweeper;
 use crate::waiters::Waiters;
 use axum::serve::ListenerExt;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use txid_shared::allowance::{Allowance, AllowanceError};
 use txid_shared::config::{Config, ms};
 use txid_shared::services::Services;
 use txid_shared::task::Tasks;
@@ -20,17 +22,27 @@ use txid_shared::task::Tasks;
 const RELAYS: usize = 2;
 /// After the last request: time for the relay's last rows and for messages in hand.
 pub const LAST_WORK: Duration = Duration::from_secs(5);
+/// Beyond the longest that a call may take: then whoever held its slot is gone.
+const SLOT_MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("server.listen: cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Allowance(#[from] AllowanceError),
+    #[error("limits.endpoints_per_minute: `{0}` is no method and route of the API")]
+    NoSuchEndpoint(String),
 }
 
-/// Starts API, relay, sweeper and dead-letter consumer on `tasks`; `tasks.stop()` begins the drain and
+/// Starts API, relay, sweeper, dead-letter consumer and request logs on `tasks`; `tasks.stop()` begins the drain and
 /// `tasks.drained()` waits for its end. Answers with the address that is listened on, so that port 0
 /// may be asked for.
 pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result<SocketAddr, StartError> {
+    if let Some(unknown) = config.limits.endpoints_per_minute.keys().find(|name| !http::is_endpoint(name)) {
+        return Err(StartError::NoSuchEndpoint(unknown.clone()));
+    }
+    let allowance = Allowance::open(&config.redis, ms(config.server.request_timeout_ms) + SLOT_MARGIN)?;
     let address = config.server.listen;
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -52,10 +64,15 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
     let dead_letters = DeadLetters::new(context, queue, outbox_filled.clone());
     background.spawn(dead_letters.run(background.stopping().clone()));
 
+    let (logs, log_writer) = RequestLogs::new(services.context.store.clone());
+    background.spawn(log_writer.run(background.stopping().clone()));
+    let gate = Gate { allowance, limits: config.limits.clone(), logs };
+
     let router = http::router(Arc::new(Api::new(
         services,
         config.server.clone(),
         &config.retention,
+        gate,
         tasks.clone(),
         waiters,
         outbox_filled,
@@ -67,6 +84,7 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
             // Answers are one small write; waiting for more would only cost time.
             let _ = stream.set_nodelay(true);
         });
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(without_delay, router)
             .with_graceful_shutdown(stopping.clone().cancelled_owned())
             .into_future();

@@ -74,6 +74,7 @@ impl Sweeper {
         told("what is past its time cannot be removed", self.expire_verifications().await);
         told("blobs of erased verifications cannot be removed", self.remove_remains().await);
         told("idempotency records cannot be forgotten", self.forget_claims().await);
+        told("old request logs cannot be removed", self.forget_requests().await.map(drop));
         told("the audit trail cannot be linked", self.link_audit().await);
     }
 
@@ -165,6 +166,13 @@ impl Sweeper {
     pub async fn link_audit(&self) -> Result<(), SweepError> {
         while self.context.store.link_audit().await? > 0 {}
         Ok(())
+    }
+
+    /// Request logs beyond their retention. How many there were.
+    pub async fn forget_requests(&self) -> Result<u64, SweepError> {
+        let kept = jiff::SignedDuration::from_hours(self.settings.request_log_days.saturating_mul(24));
+        let limit = self.context.clock.now().saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
+        Ok(self.context.store.forget_requests(limit).await?)
     }
 
     async fn one(&self, overdue: &Overdue, sealed: Sealed) -> Result<bool, SweepError> {

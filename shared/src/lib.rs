@@ -1,5 +1,6 @@
 //! The words of the fleet as types, and the seams to RabbitMQ, Redis, Postgres and the object store.
 
+pub mod allowance;
 pub mod api;
 pub mod blobs;
 pub mod clock;
@@ -8,6 +9,7 @@ pub mod config;
 pub mod crash;
 pub mod documents;
 pub mod ids;
+pub mod network;
 pub mod partial;
 pub mod partials;
 pub mod policy;

@@ -12,8 +12,9 @@ pub struct UnknownWord {
     pub known: String,
 }
 
+// Words are `tt`, not `literal`: utoipa reads names of the wire only from bare tokens.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident ($kind:literal) { $($(#[$vmeta:meta])* $variant:ident => $word:literal $(| $alias:literal)*),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident ($kind:literal) { $($(#[$vmeta:meta])* $variant:ident => $word:tt $(| $alias:tt)*),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         pub enum $name { $($(#[$vmeta])* #[serde(rename = $word $(, alias = $alias)*)] $variant),+ }
@@ -191,6 +192,24 @@ words! {
         IdentityWrite => "identity:write",
         DevelopersRead => "developers:read",
         DevelopersWrite => "developers:write",
+    }
+}
+
+words! {
+    /// What an account has agreed on; its figures are in `allowance`.
+    Plan("plan") {
+        Free => "free",
+        Starter => "starter",
+        Growth => "growth",
+        Enterprise => "enterprise",
+    }
+}
+
+words! {
+    /// Whose data a key opens: the account's, or that of its twin for tests.
+    KeyMode("key mode") {
+        Live => "live",
+        Test => "test",
     }
 }
 

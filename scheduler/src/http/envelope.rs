@@ -1,6 +1,7 @@
 //! Around every call: request id, span, time limit, a net under panics, and one shape of error.
 
 use super::Api;
+use super::admission::Call;
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -12,12 +13,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
-use txid_shared::api::{ApiError, ErrorCode, fresh_request_id};
+use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::config::ms;
+use txid_shared::ids::RequestId;
 use txid_shared::telemetry::set_parent;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
+/// Calls that need a key, are limited and leave a row.
+const VERSIONED: &str = "/v1/";
 /// What a caller is told to wait when we are the ones who could not.
 const RETRY_AFTER_S: u32 = 5;
 
@@ -70,11 +74,12 @@ impl IntoResponse for Refusal {
 
 /// Of the request, for handlers; on an answer the one that it goes out with.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct ShownRequestId(pub(super) String);
 
 pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    let request_id = request_id(request.headers());
-    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let id = RequestId::generate();
+    let request_id = request_id(request.headers()).unwrap_or_else(|| id.to_string());
+    request.extensions_mut().insert(ShownRequestId(request_id.clone()));
     let route = route(request.extensions());
     let span = tracing::info_span!(
         "request",
@@ -84,8 +89,20 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
     );
     set_parent(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
     let started = Instant::now();
+    let mut call = request.uri().path().starts_with(VERSIONED).then(|| {
+        let route = route.as_deref().unwrap_or("unknown");
+        Call::new(api.clone(), id, request_id.clone(), &request, route)
+    });
     let handling = async {
-        let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let admitted = async {
+            if let Some(call) = &mut call
+                && let Err(refusal) = call.admit(&mut request).await
+            {
+                return refusal.into_response();
+            }
+            next.run(request).await
+        };
+        let handled = AssertUnwindSafe(admitted).catch_unwind();
         let response = match tokio::time::timeout(ms(api.settings.request_timeout_ms), handled).await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
@@ -100,9 +117,13 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
                 Refusal::from(error).into_response()
             }
         };
-        let response = finished(response, &request_id);
+        let code = response.extensions().get::<Refusal>().map(|refusal| refusal.error.code);
+        let mut response = finished(response, &request_id);
+        if let Some(call) = call {
+            call.finish(&mut response, code).await;
+        }
         let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1000.0);
-        if route.as_deref().is_some_and(|route| route.starts_with("/v1/")) {
+        if route.as_deref().is_some_and(|route| route.starts_with(VERSIONED)) {
             tracing::info!(http.response.status_code = status, duration_ms, "request answered");
         } else {
             tracing::debug!(http.response.status_code = status, duration_ms, "request answered");
@@ -112,15 +133,15 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
     handling.instrument(span).await
 }
 
-/// The caller's own id where it is fit to be echoed, else a fresh one.
-fn request_id(headers: &HeaderMap) -> String {
+/// The caller's own id where it is fit to be echoed.
+fn request_id(headers: &HeaderMap) -> Option<String> {
     headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| {
             !id.is_empty() && id.len() <= LONGEST_REQUEST_ID && id.bytes().all(|b| b.is_ascii_graphic())
         })
-        .map_or_else(fresh_request_id, str::to_owned)
+        .map(str::to_owned)
 }
 
 /// The pattern, not the path: ids stay out of metrics.
@@ -138,8 +159,8 @@ fn finished(mut response: Response, request_id: &str) -> Response {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
-    let replayed = response.extensions_mut().remove::<RequestId>();
-    let shown = replayed.as_ref().map_or(request_id, |RequestId(first)| first);
+    let replayed = response.extensions_mut().remove::<ShownRequestId>();
+    let shown = replayed.as_ref().map_or(request_id, |ShownRequestId(first)| first);
     if let Ok(value) = HeaderValue::from_str(shown) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -3,7 +3,7 @@
 
 use super::Api;
 use super::auth::Caller;
-use super::envelope::{Refusal, RequestId};
+use super::envelope::{Refusal, ShownRequestId};
 use super::verifications::{no_such, unreadable};
 use super::verify;
 use crate::form::Form;
@@ -32,7 +32,7 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn of(head: &Parts) -> Result<Self, ApiError> {
-        let request_id = head.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let request_id = head.extensions.get::<ShownRequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let Some(value) = head.headers.get(IDEMPOTENCY_KEY) else {
             return Ok(Self { key: None, request_id });
         };
@@ -138,6 +138,6 @@ fn replayed(status_code: u16, body: Vec<u8>, request_id: &str) -> Response {
     let status = StatusCode::from_u16(status_code).unwrap_or(StatusCode::OK);
     let mut response = Answer { status, body }.into_response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    response.extensions_mut().insert(RequestId(request_id.to_owned()));
+    response.extensions_mut().insert(ShownRequestId(request_id.to_owned()));
     response
 }

@@ -61,6 +61,7 @@ pub(super) async fn cancel(
 #[expect(dead_code, reason = "documents the body; its fields are read one by one to name the wrong one")]
 pub(super) struct ReviewRequest {
     /// `verified` or `failed`.
+    #[schema(value_type = String, example = "verified", pattern = "^(verified|failed)$")]
     decision: Status,
     /// At most 2,000 bytes.
     reason: String,

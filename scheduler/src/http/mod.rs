@@ -1,22 +1,28 @@
 //! The API: one file per resource, an envelope around all of them.
 
+mod admission;
 mod auth;
 mod body;
 mod documents;
 mod envelope;
 mod health;
 mod idempotency;
+mod keys;
 mod lifecycle;
+mod limits;
 mod oneshots;
 pub(crate) mod openapi;
 mod query;
+mod requests;
 mod sessions;
+mod usage;
 mod validate;
 mod verifications;
 mod verify;
 mod webhooks;
 
 use crate::waiters::Waiters;
+pub(crate) use admission::Gate;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
@@ -45,6 +51,7 @@ pub(crate) struct Api {
     clock: Clock,
     settings: config::Server,
     retention: Retention,
+    gate: Gate,
     tasks: Tasks,
     room: UploadRoom,
     /// Pictures that may be decoded here at once.
@@ -60,6 +67,7 @@ impl Api {
         services: Services,
         settings: config::Server,
         retention: &config::Retention,
+        gate: Gate,
         tasks: Tasks,
         waiters: Waiters,
         outbox_filled: Arc<Notify>,
@@ -75,6 +83,7 @@ impl Api {
             decoding: Semaphore::new(validate::pool_size()),
             settings,
             retention: days(retention),
+            gate,
             tasks,
             waiters,
             outbox_filled,
@@ -86,6 +95,11 @@ impl Api {
 fn days(settings: &config::Retention) -> Retention {
     let seconds = |days: u32| (days > 0).then_some(i64::from(days) * 86_400);
     Retention { images_s: seconds(settings.images_days), data_s: seconds(settings.data_days) }
+}
+
+/// `POST /v1/identity/verify` and its like: what a limit of an endpoint may be set for.
+pub(crate) fn is_endpoint(name: &str) -> bool {
+    openapi::endpoints(&openapi::openapi()).iter().any(|endpoint| endpoint == name)
 }
 
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -113,6 +127,15 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/supported-documents", get(documents::list))
         .route("/v1/identity/countries", get(documents::countries))
         .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))
+        .route("/v1/developers/keys", post(keys::create).get(keys::list))
+        .route("/v1/developers/keys/{id}", get(keys::show).delete(keys::revoke))
+        .route("/v1/developers/keys/{id}/rotate", post(keys::rotate))
+        .route("/v1/developers/limits", get(limits::show))
+        .route("/v1/developers/usage", get(usage::show))
+        .route("/v1/developers/usage/daily", get(usage::daily))
+        .route("/v1/developers/usage/by-endpoint", get(usage::by_endpoint))
+        .route("/v1/developers/logs", get(requests::list))
+        .route("/v1/developers/logs/{id}", get(requests::show))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -1,8 +1,15 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
-use super::{documents, health, lifecycle, oneshots, sessions, validate, verifications, verify, webhooks};
+use super::{
+    documents, health, keys, lifecycle, limits, oneshots, requests, sessions, usage, validate, verifications, verify,
+    webhooks,
+};
 use txid_shared::api::Event;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 #[derive(OpenApi)]
@@ -38,16 +45,27 @@ use utoipa::{Modify, OpenApi};
         documents::countries,
         webhooks::create,
         webhooks::list,
+        keys::create,
+        keys::list,
+        keys::show,
+        keys::revoke,
+        keys::rotate,
+        limits::show,
+        usage::show,
+        usage::daily,
+        usage::by_endpoint,
+        requests::list,
+        requests::show,
         health::alive,
         health::ready,
         health::metrics,
     ),
     components(schemas(Event)),
     security(("api_key" = [])),
-    modifiers(&ApiKey),
+    modifiers(&ApiKey, &Allowance),
     tags(
         (name = "identity", description = "Verifications"),
-        (name = "developers", description = "Webhook endpoints"),
+        (name = "developers", description = "Webhook endpoints, API keys, limits, usage and request logs"),
         (name = "operations", description = "For orchestrators and dashboards"),
     )
 )]
@@ -59,7 +77,9 @@ impl Modify for ApiKey {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("An API key: `txc_live_…`. Create one with `txid keys create`."))
+            .description(Some(
+                "An API key: `txc_live_…`, or `txc_test_…` for data apart. Create one with `txid keys create`.",
+            ))
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
@@ -71,6 +91,72 @@ impl Modify for ApiKey {
     }
 }
 
+/// What every call that needs a key has in common.
+struct Allowance;
+
+impl Modify for Allowance {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let header = |text: &str| {
+            let whole = ObjectBuilder::new().schema_type(Type::Integer);
+            HeaderBuilder::new().schema(Some(whole)).description(Some(text)).build()
+        };
+        let headers = [
+            (
+                "X-RateLimit-Limit",
+                header("Calls in the window that ends the soonest by use; 2147483647: not limited"),
+            ),
+            ("X-RateLimit-Remaining", header("Calls left in it")),
+            ("X-RateLimit-Reset", header("When it begins anew, in seconds since 1970")),
+            ("X-RateLimit-Window", header("Its length in seconds")),
+        ];
+        for (path, item) in &mut openapi.paths.paths {
+            if !path.starts_with("/v1/") {
+                continue;
+            }
+            for (_, operation) in operations(item) {
+                let body = Content::new(Some(Ref::from_schema_name("ErrorBody")));
+                let limited = ResponseBuilder::new()
+                    .description("rate_limit_exceeded")
+                    .content("application/json", body)
+                    .header("Retry-After", header("Seconds"))
+                    .build();
+                operation.responses.responses.insert("429".to_owned(), RefOr::T(limited));
+                for (status, response) in &mut operation.responses.responses {
+                    let RefOr::T(response) = response else { continue };
+                    if status == "403" {
+                        response.description.push_str("; ip_not_allowed");
+                    }
+                    let headers =
+                        headers.iter().map(|(name, header)| ((*name).to_owned(), RefOr::T(header.clone())));
+                    response.headers.extend(headers);
+                }
+            }
+        }
+    }
+}
+
+/// Each with its method.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("GET", &mut item.get),
+        ("POST", &mut item.post),
+        ("PUT", &mut item.put),
+        ("PATCH", &mut item.patch),
+        ("DELETE", &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Method and route of all calls.
+pub(super) fn endpoints(document: &utoipa::openapi::OpenApi) -> Vec<String> {
+    let mut paths = document.paths.paths.clone();
+    let paths = paths.iter_mut().flat_map(|(path, item)| {
+        operations(item).map(move |(method, _)| format!("{method} {path}")).collect::<Vec<_>>()
+    });
+    paths.collect()
+}
+
 /// The document served at `/openapi.json` and printed by `txid openapi`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
@@ -79,6 +165,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_call_of_ours_documents_its_refusals_and_needs_a_key() {
@@ -89,7 +176,7 @@ mod tests {
                 continue;
             }
             for (method, call) in item.as_object().unwrap() {
-                for status in ["401", "403"] {
+                for status in ["401", "403", "429"] {
                     assert!(call["responses"].get(status).is_some(), "{method} {path} lacks {status}");
                 }
             }
@@ -97,6 +184,15 @@ mod tests {
         assert_eq!(document["components"]["securitySchemes"]["api_key"]["scheme"], "bearer");
         let takes = &document["paths"]["/v1/identity/verify"]["post"]["requestBody"]["content"];
         assert!(takes.get("application/json").is_some() && takes.get("multipart/form-data").is_some());
+    }
+
+    #[test]
+    fn words_are_spelt_as_on_the_wire() {
+        use txid_shared::words::{Permission, Status};
+        let document = serde_json::to_value(openapi()).unwrap();
+        for (name, words) in [("Status", json!(Status::ALL)), ("Permission", json!(Permission::ALL))] {
+            assert_eq!(document["components"]["schemas"][name]["enum"], words);
+        }
     }
 
     #[test]

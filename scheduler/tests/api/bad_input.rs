@@ -3,6 +3,7 @@
 
 use super::scene::{Answer, Scene, answer, base64, card, encoded, jpeg};
 use serde_json::{Value, json};
+use txid_shared::store::NewKey;
 use txid_shared::words::Permission;
 
 /// Status, code, param.
@@ -114,16 +115,17 @@ async fn keys_without_the_right_are_refused_before_the_body_is_looked_at() {
     assert_eq!(refusal(&send(Some(reader.reveal().to_owned())).await), (403, "forbidden", "-"));
 
     let (store, now) = (&scene.services.context.store, scene.services.context.clock.now());
-    let revoked = store.create_api_key(scene.account, "revoked", Permission::ALL, None, now).await.unwrap();
+    let all = NewKey { permissions: Permission::ALL.to_vec(), ..NewKey::default() };
+    let revoked = store.create_api_key(scene.account, &all, "test", now).await.unwrap();
     let key = revoked.secret.reveal().to_owned();
     // It works until it is revoked, and not once more: nothing remembers it.
     assert_eq!(refusal(&send(Some(key.clone())).await).1, "invalid_parameter");
-    assert!(store.revoke_api_key(revoked.id, now).await.unwrap());
+    assert!(store.revoke_api_key(revoked.id, "test", now).await.unwrap());
     assert_eq!(refusal(&send(Some(key)).await), (401, "key_revoked", "-"));
 
     let expiry = Some(now + jiff::SignedDuration::from_secs(60));
-    let expiring =
-        store.create_api_key(scene.account, "expiring", Permission::ALL, expiry, now).await.unwrap();
+    let expiring = NewKey { expires_at: expiry, ..all };
+    let expiring = store.create_api_key(scene.account, &expiring, "test", now).await.unwrap();
     let key = expiring.secret.reveal().to_owned();
     assert_eq!(refusal(&send(Some(key.clone())).await).1, "invalid_parameter");
     scene.clock.advance(jiff::SignedDuration::from_secs(60));

@@ -320,3 +320,25 @@ async fn what_an_account_keeps_for_a_time_goes_when_it_is_over_pictures_first() 
     assert!(keyless.0, "the data key is destroyed");
     scene.end().await;
 }
+
+#[tokio::test]
+async fn an_audit_entry_that_was_put_in_between_shows() {
+    let scene = Scene::new().await;
+    let store = &scene.services.context.store;
+    for _ in 0..3 {
+        scene.accepted(&passport()).await;
+    }
+    store.link_audit().await.unwrap();
+    let truncated = sqlx::query("TRUNCATE audit").execute(&scene.database).await.unwrap_err();
+    assert!(truncated.to_string().contains("append-only"), "{truncated}");
+    // Whoever inserts it can make room in the chain, and even give it the hash of its place.
+    let forge = "ALTER TABLE audit DISABLE TRIGGER ALL;
+        UPDATE audit SET link = -link WHERE link >= 2;
+        UPDATE audit SET link = 1 - link WHERE link < 0;
+        INSERT INTO audit (account_id, verification_id, at, actor, action, details, link, hash)
+        SELECT account_id, verification_id, at, 'key_x', 'verification.reviewed', '{}', 2,
+          (SELECT hash FROM audit WHERE link = 3) FROM audit WHERE link = 1;";
+    sqlx::raw_sql(forge).execute(&scene.database).await.unwrap();
+    assert_eq!(store.verify_audit().await.unwrap(), Chain::Broken { link: 2, why: "an entry was changed" });
+    scene.end().await;
+}

@@ -16,9 +16,9 @@ use txid_shared::ids::{AccountId, VerificationId};
 use txid_shared::partial::{FraudResult, OcrResult, Partial, StageResult, Timing, Unable};
 use txid_shared::sealed::seal_partial;
 use txid_shared::services::Services;
-use txid_shared::store::{Case, Store};
+use txid_shared::store::{Case, NewKey, Store};
 use txid_shared::task::Tasks;
-use txid_shared::words::{Permission, Stage};
+use txid_shared::words::{Permission, Plan, Stage};
 
 pub(crate) struct Scene {
     pub(crate) services: Services,
@@ -85,6 +85,10 @@ impl Scene {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let account = account(&services.context.store, "first").await;
         let key = key(&services.context.store, account, Permission::ALL).await;
+        // A test begins with an empty trail: the scene's own key is no part of it.
+        let forget =
+            "ALTER TABLE audit DISABLE TRIGGER ALL; TRUNCATE audit; ALTER TABLE audit ENABLE TRIGGER ALL";
+        sqlx::raw_sql(forget).execute(&database).await.unwrap();
         Self { services, config, account, key, clock, database, address, http, tasks, folder }
     }
 
@@ -106,6 +110,38 @@ impl Scene {
 
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// Another scheduler of the same fleet, perhaps with other settings; ended by its own tasks.
+    pub(crate) async fn another_scheduler(&self, config: &Config) -> (SocketAddr, Tasks) {
+        let tasks = Tasks::new();
+        let address = txid_scheduler::start(self.services.clone(), config, &tasks).await.unwrap();
+        (address, tasks)
+    }
+
+    pub(crate) fn get_from(&self, address: SocketAddr, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("http://{address}{path}"))
+    }
+
+    pub(crate) async fn plan(&self, plan: Plan) {
+        let set = self.services.context.store.set_plan("first", plan, "test", jiff::Timestamp::UNIX_EPOCH);
+        assert!(set.await.unwrap());
+    }
+
+    pub(crate) async fn key_of(&self, account: AccountId, new: NewKey) -> Secret {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        self.services.context.store.create_api_key(account, &new, "test", now).await.unwrap().secret
+    }
+
+    /// Until a condition holds that something else in the process brings about.
+    pub(crate) async fn until<T>(&self, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
+        for _ in 0..1000 {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it never comes to this: {what}");
     }
 
     pub(crate) fn post(&self, path: &str) -> reqwest::RequestBuilder {
@@ -191,10 +227,17 @@ impl Scene {
 
     pub(crate) async fn assert_nothing_stored(&self) {
         assert_eq!(self.blobs(), 0, "images of a refused request were stored");
-        for table in ["verifications", "outbox", "audit"] {
+        for table in ["verifications", "outbox", "audit WHERE verification_id IS NOT NULL"] {
             assert_eq!(self.count(table).await, 0, "a refused request left rows in {table}");
         }
     }
+}
+
+/// Settings that put what is counted into the Redis of the tests.
+pub(crate) fn in_redis() -> [(&'static str, String); 2] {
+    let url = std::env::var("TXID_TEST_REDIS_URL");
+    let prefix = format!("t{}:", uuid::Uuid::new_v4().simple());
+    [("redis.url", url.unwrap_or_else(|_| "redis://127.0.0.1:6379/0".to_owned())), ("redis.prefix", prefix)]
 }
 
 pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
@@ -210,8 +253,8 @@ async fn account(store: &Store, name: &str) -> AccountId {
 }
 
 async fn key(store: &Store, account: AccountId, permissions: &[Permission]) -> Secret {
-    let now = jiff::Timestamp::UNIX_EPOCH;
-    store.create_api_key(account, "test", permissions, None, now).await.unwrap().secret
+    let new = NewKey { name: "test".to_owned(), permissions: permissions.to_vec(), ..NewKey::default() };
+    store.create_api_key(account, &new, "test", jiff::Timestamp::UNIX_EPOCH).await.unwrap().secret
 }
 
 /// What a stage might find; never a clean pass, which does not matter here.

@@ -1,6 +1,5 @@
 //! Errors as the contract spells them.
 
-use crate::ids::RequestId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,6 +29,7 @@ pub enum ErrorCode {
     IdempotencyInProgress,
     NotFound,
     InvalidState,
+    RateLimitExceeded,
     InternalError,
     ServiceUnavailable,
 }
@@ -64,9 +64,16 @@ impl ErrorCode {
             | Self::FaceNotDetected
             | Self::MultipleFaces
             | Self::ImageQualityTooLow => 422,
+            Self::RateLimitExceeded => 429,
             Self::InternalError => 500,
             Self::ServiceUnavailable => 503,
         }
+    }
+
+    /// As it is written in answers.
+    pub fn name(self) -> String {
+        // A variant without fields is a string; nothing here can fail.
+        serde_json::to_string(&self).unwrap_or_default().trim_matches('"').to_owned()
     }
 
     pub const fn error_type(self) -> ErrorType {
@@ -75,6 +82,7 @@ impl ErrorCode {
             Self::Forbidden | Self::IpNotAllowed => ErrorType::AuthorizationError,
             Self::NotFound => ErrorType::NotFoundError,
             Self::IdempotencyKeyConflict | Self::IdempotencyInProgress => ErrorType::IdempotencyError,
+            Self::RateLimitExceeded => ErrorType::RateLimitError,
             Self::InternalError | Self::ServiceUnavailable => ErrorType::ApiError,
             _ => ErrorType::ValidationError,
         }
@@ -106,7 +114,7 @@ pub struct ErrorDetail {
 
 /// A refusal on its way to the client, without the request id that the HTTP layer adds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {message}", serde_json::to_string(code).unwrap_or_default())]
+#[error("{}: {message}", code.name())]
 pub struct ApiError {
     pub code: ErrorCode,
     pub message: String,
@@ -144,9 +152,4 @@ impl ApiError {
             },
         }
     }
-}
-
-/// A fresh `req_…` for requests that bring no `X-Request-ID` of their own.
-pub fn fresh_request_id() -> String {
-    RequestId::generate().to_string()
 }

@@ -81,6 +81,9 @@ impl Config {
         if !(0.0..=1.0).contains(&self.telemetry.trace_ratio) {
             return invalid("telemetry.trace_ratio", "must lie between 0 and 1");
         }
+        if self.sweeper.request_log_days < 1 {
+            return invalid("sweeper.request_log_days", "must be at least 1");
+        }
         if server.concurrent_uploads == 0 || webhooks.concurrency == 0 || self.relay.batch_rows < 1 {
             return invalid(
                 "server.concurrent_uploads, webhooks.concurrency, relay.batch_rows",

@@ -115,7 +115,7 @@ fn set(table: &mut toml::Table, variable: &str, key: &str, value: &str) -> Resul
     Ok(())
 }
 
-/// Numbers, booleans and TOML arrays keep their type; everything else is text.
+/// Numbers, booleans, TOML arrays and inline tables keep their type; everything else is text.
 fn scalar(value: &str) -> toml::Value {
     let literal = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
     match literal.and_then(|mut table| table.remove("value")) {
@@ -123,7 +123,8 @@ fn scalar(value: &str) -> toml::Value {
             typed @ (toml::Value::Integer(_)
             | toml::Value::Float(_)
             | toml::Value::Boolean(_)
-            | toml::Value::Array(_)),
+            | toml::Value::Array(_)
+            | toml::Value::Table(_)),
         ) => typed,
         _ => toml::Value::String(value.to_owned()),
     }

@@ -1,8 +1,10 @@
 //! The settings, their defaults and what they mean.
 
 use super::Secret;
+use crate::network::Network;
 use crate::words::Stage;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,7 @@ pub struct Config {
     pub redis: Redis,
     pub blobs: Blobs,
     pub keys: Keys,
+    pub limits: Limits,
     pub relay: Relay,
     pub sweeper: Sweeper,
     pub retention: Retention,
@@ -42,6 +45,8 @@ pub struct Server {
     pub drain_deadline_ms: u64,
     /// Requests with images that may be in memory at once (each up to about 45 MB).
     pub concurrent_uploads: usize,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -99,6 +104,13 @@ pub struct Keys {
     pub master: Vec<Secret>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Method and route, such as `POST /v1/identity/verify` → calls per minute and account, besides the plan.
+    pub endpoints_per_minute: BTreeMap<String, u32>,
+}
+
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Relay {
@@ -116,6 +128,8 @@ pub struct Sweeper {
     pub overdue_after_ms: u64,
     /// After so many rounds without a verdict it ends as `error`.
     pub rounds: i32,
+    /// How long request logs are kept.
+    pub request_log_days: i64,
 }
 
 /// How long what accounts without times of their own send is kept, from its acceptance on.
@@ -214,6 +228,7 @@ impl Default for Server {
             request_timeout_ms: 60_000,
             drain_deadline_ms: 35_000,
             concurrent_uploads: 16,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -271,7 +286,7 @@ impl Default for Relay {
 
 impl Default for Sweeper {
     fn default() -> Self {
-        Self { interval_ms: 5_000, overdue_after_ms: 120_000, rounds: 10 }
+        Self { interval_ms: 5_000, overdue_after_ms: 120_000, rounds: 10, request_log_days: 30 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The only file that names Redis. One hash per verification under a `{hash tag}`, so that cluster
+//! The meeting place in Redis. One hash per verification under a `{hash tag}`, so that cluster
 //! mode keeps it in one place; a script makes set, expiry and count one atomic step.
 
 use super::{PartialsError, Sealed};

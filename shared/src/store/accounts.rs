@@ -1,18 +1,14 @@
-//! Accounts, their keys, and the endpoints they want to hear from.
+//! Accounts, and the endpoints they want to hear from.
 
-use super::batch::column;
 use super::time::Time;
-use super::{Store, StoreError, words};
+use super::{Store, StoreError, word, words};
 use crate::blobs::crypto::{MasterKeys, SealingKey};
 use crate::config::Secret;
-use crate::ids::{AccountId, EndpointId, KeyId};
-use crate::words::{EventType, Permission};
-use futures_util::future::BoxFuture;
+use crate::ids::{AccountId, EndpointId};
+use crate::words::{EventType, KeyMode, Plan};
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
-use sqlx::PgPool;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
@@ -21,21 +17,15 @@ pub struct Account {
     pub name: String,
 }
 
-/// A key as it is created; `secret` is shown once and kept nowhere.
-#[derive(Debug)]
-pub struct ApiKey {
-    pub id: KeyId,
-    pub secret: Secret,
-}
-
-/// What a presented key says about its holder.
+/// An account as the operator sees it.
 #[derive(Debug, Clone)]
-pub struct AuthenticatedKey {
-    pub id: KeyId,
-    pub account_id: AccountId,
-    pub permissions: Vec<Permission>,
-    pub expires_at: Option<Timestamp>,
-    pub revoked_at: Option<Timestamp>,
+pub struct AccountRow {
+    pub id: AccountId,
+    pub name: String,
+    pub plan: Plan,
+    /// `Test`: it holds the test data of another.
+    pub mode: KeyMode,
+    pub created_at: Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -74,14 +64,28 @@ impl Store {
         webhook_secret: &Secret,
         now: Timestamp,
     ) -> Result<Account, StoreError> {
+        let plan = Plan::Enterprise;
+        let created = self.insert_account(name, webhook_secret, plan, None, now).await?;
+        created.ok_or_else(|| StoreError::Exists(format!("account {name}")))
+    }
+
+    /// `None`: the name is taken, or the live account has its twin.
+    async fn insert_account(
+        &self,
+        name: &str,
+        webhook_secret: &Secret,
+        plan: Plan,
+        live: Option<AccountId>,
+        now: Timestamp,
+    ) -> Result<Option<Account>, StoreError> {
         let id = AccountId::generate();
         let (master_key_id, master) = self.keys.master.current()?;
         let (key, wrapped) = master.generate_wrapped(&id.to_string())?;
         let sealed_secret = key.seal(&secret_place(id.uuid()), webhook_secret.reveal().as_bytes())?;
         let created = sqlx::query(
-            "/* create_account */ INSERT INTO accounts
-             (id, name, master_key_id, wrapped_key, sealed_webhook_secret, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING",
+            "/* insert_account */ INSERT INTO accounts
+             (id, name, master_key_id, wrapped_key, sealed_webhook_secret, created_at, plan, live_account_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
         )
         .bind(id.uuid())
         .bind(name)
@@ -89,13 +93,91 @@ impl Store {
         .bind(wrapped)
         .bind(sealed_secret)
         .bind(Time(now))
+        .bind(plan.as_str())
+        .bind(live.map(AccountId::uuid))
         .execute(&self.pool)
         .await?;
         if created.rows_affected() == 0 {
-            return Err(StoreError::Exists(format!("account {name}")));
+            return Ok(None);
         }
         self.keys.keep(id, key);
-        Ok(Account { id, name: name.to_owned() })
+        Ok(Some(Account { id, name: name.to_owned() }))
+    }
+
+    /// The account that holds the test data of `live`, created at the first call: apart from live data as
+    /// any two accounts are. It signs deliveries with the same secret, so that one receiver serves both.
+    pub async fn test_account(&self, live: AccountId, now: Timestamp) -> Result<AccountId, StoreError> {
+        if let Some(id) = self.twin(live).await? {
+            return Ok(id);
+        }
+        let (name, plan, sealed): (String, String, Vec<u8>) = sqlx::query_as(
+            "/* test_account */ SELECT name, plan, sealed_webhook_secret FROM accounts
+             WHERE id = $1 AND live_account_id IS NULL",
+        )
+        .bind(live.uuid())
+        .fetch_one(&self.pool)
+        .await?;
+        let secret = self.account_key(live).await?.open(&secret_place(live.uuid()), &sealed)?;
+        let secret = Secret::new(String::from_utf8_lossy(&secret));
+        let name = format!("{name} (test)");
+        if let Some(account) = self.insert_account(&name, &secret, word(&plan)?, Some(live), now).await? {
+            return Ok(account.id);
+        }
+        // Another caller was first, or somebody has that name.
+        self.twin(live).await?.ok_or_else(|| StoreError::Exists(format!("account {name}")))
+    }
+
+    async fn twin(&self, live: AccountId) -> Result<Option<AccountId>, StoreError> {
+        let id: Option<Uuid> =
+            sqlx::query_scalar("/* twin */ SELECT id FROM accounts WHERE live_account_id = $1")
+                .bind(live.uuid())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(id.map(AccountId::from_uuid))
+    }
+
+    /// Oldest first.
+    pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
+        let rows: Vec<(Uuid, String, String, bool, Time)> = sqlx::query_as(
+            "/* accounts */ SELECT id, name, plan, live_account_id IS NOT NULL, created_at FROM accounts
+             ORDER BY id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|(id, name, plan, test, created_at)| {
+                let (id, plan) = (AccountId::from_uuid(id), word(&plan)?);
+                Ok(AccountRow { id, name, plan, mode: mode(test), created_at: created_at.0 })
+            })
+            .collect()
+    }
+
+    /// For the account of that name and its test twin. False: no such account.
+    pub async fn set_plan(
+        &self,
+        name: &str,
+        plan: Plan,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (changed,): (i64,) = sqlx::query_as(
+            "/* set_plan */ WITH changed AS (
+               UPDATE accounts SET plan = $2 WHERE name = $1 AND live_account_id IS NULL RETURNING id
+             ), twin AS (
+               UPDATE accounts SET plan = $2 FROM changed WHERE accounts.live_account_id = changed.id
+             ), audited AS (
+               INSERT INTO audit (account_id, at, actor, action, details)
+               SELECT id, $3, $4, 'account.plan_set', jsonb_build_object('plan', $2) FROM changed
+             )
+             SELECT count(*) FROM changed",
+        )
+        .bind(name)
+        .bind(plan.as_str())
+        .bind(Time(now))
+        .bind(actor)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(changed == 1)
     }
 
     pub async fn account_by_name(&self, name: &str) -> Result<Option<Account>, StoreError> {
@@ -125,51 +207,6 @@ impl Store {
         let key = self.keys.master.by_id(&master_key_id)?.unwrap_key(&id.to_string(), &wrapped)?;
         self.keys.keep(id, key.clone());
         Ok(Some(key))
-    }
-
-    pub async fn create_api_key(
-        &self,
-        account: AccountId,
-        name: &str,
-        permissions: &[Permission],
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<ApiKey, StoreError> {
-        let id = KeyId::generate();
-        let secret = crate::random_token("txc_live_")?;
-        sqlx::query(
-            "/* create_api_key */ INSERT INTO api_keys
-             (id, account_id, name, hash, hint, permissions, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(id.uuid())
-        .bind(account.uuid())
-        .bind(name)
-        .bind(hash(secret.reveal()))
-        .bind(secret.reveal().chars().take(14).collect::<String>())
-        .bind(permissions.iter().map(|p| p.as_str()).collect::<Vec<_>>())
-        .bind(Time(now))
-        .bind(expires_at.map(Time))
-        .execute(&self.pool)
-        .await?;
-        Ok(ApiKey { id, secret })
-    }
-
-    /// Asked of the database each time. The caller judges revocation and expiry: each has its own answer.
-    pub async fn api_key(&self, presented: &str) -> Result<Option<AuthenticatedKey>, StoreError> {
-        self.batches.api_key.run(hash(presented)).await
-    }
-
-    /// False: no such key, or revoked before.
-    pub async fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "/* revoke_api_key */ UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
-        )
-        .bind(id.uuid())
-        .bind(Time(now))
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
     }
 
     pub async fn create_endpoint(
@@ -215,37 +252,8 @@ impl Store {
     }
 }
 
-pub(super) fn api_keys(
-    pool: PgPool,
-    rows: Vec<Arc<Vec<u8>>>,
-) -> BoxFuture<'static, Result<Vec<Option<AuthenticatedKey>>, StoreError>> {
-    type Row = (Vec<u8>, Uuid, Uuid, Vec<String>, Option<Time>, Option<Time>);
-    Box::pin(async move {
-        let found: Vec<Row> = sqlx::query_as(
-            "/* api_keys */ SELECT hash, id, account_id, permissions, expires_at, revoked_at
-             FROM api_keys WHERE hash = ANY ($1)",
-        )
-        .bind(column(&rows, |hash| hash.as_slice()))
-        .fetch_all(&pool)
-        .await?;
-        let mut keys = HashMap::with_capacity(found.len());
-        for (hash, id, account, permissions, expires_at, revoked_at) in found {
-            let key = AuthenticatedKey {
-                id: KeyId::from_uuid(id),
-                account_id: AccountId::from_uuid(account),
-                permissions: words(&permissions)?,
-                expires_at: expires_at.map(|time| time.0),
-                revoked_at: revoked_at.map(|time| time.0),
-            };
-            keys.insert(hash, key);
-        }
-        Ok(column(&rows, |hash| keys.get(hash).cloned()))
-    })
-}
-
-/// A key is 256 random bits, so a plain hash cannot be guessed back.
-fn hash(key: &str) -> Vec<u8> {
-    digest(&SHA256, key.as_bytes()).as_ref().to_vec()
+pub(super) const fn mode(test: bool) -> KeyMode {
+    if test { KeyMode::Test } else { KeyMode::Live }
 }
 
 /// Where a webhook secret is sealed: the row it belongs to.

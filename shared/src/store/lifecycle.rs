@@ -30,6 +30,17 @@ pub enum Page<Id> {
     EndingBefore(Id),
 }
 
+impl<Id: Copy> Page<Id> {
+    /// Only ids above the first and below the second, and whether they are read from the oldest on.
+    pub(super) fn bounds(self, uuid: fn(Id) -> Uuid) -> (Uuid, Uuid, bool) {
+        match self {
+            Self::Newest => (Uuid::nil(), Uuid::max(), false),
+            Self::StartingAfter(id) => (Uuid::nil(), uuid(id), false),
+            Self::EndingBefore(id) => (uuid(id), Uuid::max(), true),
+        }
+    }
+}
+
 /// The order stands in the text, so that either way walks the index and stops at the limit.
 macro_rules! page_of_verifications {
     ($order:literal) => {
@@ -62,12 +73,7 @@ impl Store {
         page: Page<VerificationId>,
         limit: i64,
     ) -> Result<Vec<Row>, StoreError> {
-        let (newer_than, older_than) = match page {
-            Page::Newest => (Uuid::nil(), Uuid::max()),
-            Page::StartingAfter(id) => (Uuid::nil(), id.uuid()),
-            Page::EndingBefore(id) => (id.uuid(), Uuid::max()),
-        };
-        let backwards = matches!(page, Page::EndingBefore(_));
+        let (newer_than, older_than, backwards) = page.bounds(VerificationId::uuid);
         let statement =
             if backwards { page_of_verifications!("ASC") } else { page_of_verifications!("DESC") };
         let found = sqlx::query(statement)

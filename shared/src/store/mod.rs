@@ -6,21 +6,27 @@ mod audit;
 mod batch;
 mod deliveries;
 mod idempotency;
+mod keys;
 mod lifecycle;
 mod outbox;
+mod request_logs;
 mod sessions;
 mod time;
 mod troubles;
+mod usage;
 mod verifications;
 
-pub use accounts::{Account, AccountKeys, ApiKey, AuthenticatedKey, Endpoint};
+pub use accounts::{Account, AccountKeys, AccountRow, Endpoint};
 pub use audit::{AuditEntry, Chain};
 pub use deliveries::{AttemptRecord, ClaimedDelivery, DeliveryOutcome};
 pub use idempotency::{Claim, Claimed, SealedAnswer};
+pub use keys::{ApiKey, AuthenticatedKey, KeyRow, NewKey, Rotation};
 pub use lifecycle::{Filter, Page};
 pub use outbox::ClaimedRow;
+pub use request_logs::{RequestFilter, RequestLog};
 pub use sessions::{Session, Upload};
 pub use troubles::{DeadLetter, Overdue};
+pub use usage::{Calls, EndpointUsage, UsageDay, VerificationsOfDay};
 pub use verifications::{Acceptance, Case, Declared, Finish, OutgoingEvent, Retention, Row};
 
 use crate::blobs::crypto::{CryptoError, MasterKeys};
@@ -86,7 +92,7 @@ struct Batches {
 impl Batches {
     fn new(pool: &PgPool) -> Self {
         Self {
-            api_key: Batch::new(pool.clone(), accounts::api_keys),
+            api_key: Batch::new(pool.clone(), keys::authenticate),
             accept: Batch::new(pool.clone(), verifications::accept),
             case: Batch::new(pool.clone(), verifications::cases),
             finish: Batch::new(pool.clone(), verifications::finish),

@@ -45,6 +45,9 @@ pub struct Metrics {
     delivery_attempts: Counter<u64>,
     delivery_duration: Histogram<f64>,
     delivery_backlog: Gauge<u64>,
+    calls_limited: Counter<u64>,
+    calls_uncounted: Counter<u64>,
+    request_logs_dropped: Counter<u64>,
 }
 
 impl Metrics {
@@ -88,6 +91,9 @@ impl Metrics {
                 .with_unit("{delivery}")
                 .with_description("Due and not yet sent")
                 .build(),
+            calls_limited: counter("txid.calls.limited", "{call}", "Answered 429, by what was used up"),
+            calls_uncounted: counter("txid.calls.uncounted", "{call}", "Let through, since Redis was away"),
+            request_logs_dropped: counter("txid.request_logs.dropped", "{row}", "Never written"),
         }
     }
 
@@ -149,5 +155,17 @@ impl Metrics {
 
     pub fn delivery_backlog(&self, deliveries: u64) {
         self.delivery_backlog.record(deliveries, &[]);
+    }
+
+    pub fn call_limited(&self, by: &'static str) {
+        self.calls_limited.add(1, &[KeyValue::new("by", by)]);
+    }
+
+    pub fn call_uncounted(&self) {
+        self.calls_uncounted.add(1, &[]);
+    }
+
+    pub fn request_logs_dropped(&self, rows: u64) {
+        self.request_logs_dropped.add(rows, &[]);
     }
 }

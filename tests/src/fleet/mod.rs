@@ -5,5 +5,5 @@ mod node;
 mod services;
 
 pub use client::Client;
-pub use node::{Node, Role};
+pub use node::{Node, Role, binary};
 pub use services::{PrivateBroker, Space};

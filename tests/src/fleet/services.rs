@@ -10,7 +10,7 @@ use txid_shared::clock::Clock;
 use txid_shared::config::{Config, Secret};
 use txid_shared::queue::Queue;
 use txid_shared::services::Services;
-use txid_shared::store::Store;
+use txid_shared::store::{NewKey, Store};
 use txid_shared::words::Permission;
 
 /// Settings that give one test its own schema, queues, keys and folder on the shared services.
@@ -133,7 +133,8 @@ impl Space {
         if let Some(url) = webhook_url {
             store.create_endpoint(account.id, url, txid_shared::words::EventType::ALL, &secret, now).await?;
         }
-        let key = store.create_api_key(account.id, "test", permissions, None, now).await?;
+        let new = NewKey { name: "test".to_owned(), permissions: permissions.to_vec(), ..NewKey::default() };
+        let key = store.create_api_key(account.id, &new, "test", now).await?;
         store.close().await;
         Ok((key.secret, secret))
     }

@@ -3,20 +3,11 @@
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a network such as 10.0.0.0/8")]
-pub struct MalformedNetwork(String);
+use txid_shared::network::{MalformedNetwork, Network};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the address {0} is not allowed for webhooks")]
 pub struct Forbidden(IpAddr);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    base: IpAddr,
-    prefix: u8,
-}
 
 /// Decides about addresses and resolves names to allowed ones.
 #[derive(Debug, Default)]
@@ -24,35 +15,9 @@ pub struct Guard {
     allowed: Vec<Network>,
 }
 
-impl Network {
-    fn parse(text: &str) -> Result<Self, MalformedNetwork> {
-        let malformed = || MalformedNetwork(text.to_owned());
-        let (base, prefix) = text.split_once('/').ok_or_else(malformed)?;
-        let base: IpAddr = base.parse().map_err(|_| malformed())?;
-        let prefix: u8 = prefix.parse().map_err(|_| malformed())?;
-        let longest = if base.is_ipv4() { 32 } else { 128 };
-        if prefix > longest { Err(malformed()) } else { Ok(Self { base, prefix }) }
-    }
-
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let shift = 32 - u32::from(self.prefix);
-                (u64::from(u32::from(base)) >> shift) == (u64::from(u32::from(address)) >> shift)
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let shift = 128 - u32::from(self.prefix);
-                let cut = |bits: u128| bits.checked_shr(shift).unwrap_or(0);
-                cut(u128::from(base)) == cut(u128::from(address))
-            }
-            _ => false,
-        }
-    }
-}
-
 impl Guard {
     pub fn allowing(networks: &[String]) -> Result<Self, MalformedNetwork> {
-        Ok(Self { allowed: networks.iter().map(|text| Network::parse(text)).collect::<Result<_, _>>()? })
+        Ok(Self { allowed: networks.iter().map(|text| text.parse()).collect::<Result<_, _>>()? })
     }
 
     /// Public unicast addresses pass, and what the operator opened.

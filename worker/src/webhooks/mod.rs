@@ -38,7 +38,7 @@ pub struct Deliverer {
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     #[error("webhooks.allow_networks: {0}")]
-    Guard(#[from] guard::MalformedNetwork),
+    Guard(#[from] txid_shared::network::MalformedNetwork),
     #[error("HTTP client: {0}")]
     Client(#[from] reqwest::Error),
 }

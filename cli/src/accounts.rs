@@ -1,0 +1,56 @@
+//! Accounts and what they have agreed on.
+
+use crate::admin::{OPERATOR, account_named, open_store};
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use txid_shared::clock::Clock;
+use txid_shared::words::{KeyMode, Plan};
+
+#[derive(Subcommand)]
+pub enum AccountsCommand {
+    /// List all accounts with their plans.
+    List,
+    /// Create an account.
+    Create {
+        name: String,
+        /// free, starter, growth, or enterprise, which has no limits.
+        #[arg(long, default_value = "enterprise")]
+        plan: Plan,
+    },
+    /// Change an account's plan; it counts from the next call on.
+    SetPlan { name: String, plan: Plan },
+}
+
+pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::Result<ExitCode> {
+    let (store, now) = (open_store(config).await?, Clock::System.now());
+    match command {
+        AccountsCommand::List => {
+            for account in store.accounts().await? {
+                let test = if account.mode == KeyMode::Test { "  test data" } else { "" };
+                let created_at = account.created_at;
+                println!(
+                    "{}  {:<10}  {created_at:.0}  {}{test}",
+                    account.id,
+                    account.plan.as_str(),
+                    account.name
+                );
+            }
+        }
+        AccountsCommand::Create { name, plan } => {
+            let (account, secret) = account_named(&store, &name, now).await?;
+            let Some(secret) = secret else { anyhow::bail!("`{name}` exists already") };
+            store.set_plan(&name, plan, OPERATOR, now).await?;
+            println!("{}", account.id);
+            eprintln!("deliveries to a request's webhook_url are signed with {}", secret.reveal());
+        }
+        AccountsCommand::SetPlan { name, plan } => {
+            anyhow::ensure!(
+                store.set_plan(&name, plan, OPERATOR, now).await?,
+                "there is no account `{name}`"
+            );
+            eprintln!("{name} is on the plan {plan}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
