@@ -6,6 +6,7 @@ mod form;
 mod http;
 mod images;
 mod relay;
+mod sample;
 mod service;
 mod submission;
 mod sweeper;

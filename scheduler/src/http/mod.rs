@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod deliveries;
 mod documents;
 mod envelope;
 mod health;
@@ -85,6 +86,17 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/verifications/{id}/evidence/{evidence_id}", get(verifications::evidence))
         .route("/v1/identity/supported-documents", get(documents::list))
         .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))
+        .route(
+            "/v1/developers/webhooks/{id}",
+            get(webhooks::show).put(webhooks::change).delete(webhooks::delete),
+        )
+        .route("/v1/developers/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret))
+        .route("/v1/developers/webhooks/{id}/test", post(deliveries::test))
+        .route("/v1/developers/webhooks/{id}/logs", get(deliveries::logs))
+        .route("/v1/developers/webhooks/{id}/deliveries", get(deliveries::deliveries))
+        .route("/v1/developers/webhooks/{id}/replay", post(deliveries::replay))
+        .route("/v1/developers/events/{id}", get(deliveries::show_event))
+        .route("/v1/developers/events/{id}/resend", post(deliveries::resend))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

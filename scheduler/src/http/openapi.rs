@@ -1,7 +1,7 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
-use super::{documents, health, lifecycle, verifications, verify, webhooks};
-use txid_shared::api::Event;
+use super::{deliveries, documents, health, lifecycle, verifications, verify, webhooks};
+use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -25,16 +25,26 @@ use utoipa::{Modify, OpenApi};
         documents::list,
         webhooks::create,
         webhooks::list,
+        webhooks::show,
+        webhooks::change,
+        webhooks::delete,
+        webhooks::rotate_secret,
+        deliveries::test,
+        deliveries::logs,
+        deliveries::deliveries,
+        deliveries::replay,
+        deliveries::show_event,
+        deliveries::resend,
         health::alive,
         health::ready,
         health::metrics,
     ),
-    components(schemas(Event)),
+    components(schemas(Event, ThinEvent)),
     security(("api_key" = [])),
     modifiers(&ApiKey),
     tags(
         (name = "identity", description = "Verifications"),
-        (name = "developers", description = "Webhook endpoints"),
+        (name = "developers", description = "Webhook endpoints, their deliveries, events"),
         (name = "operations", description = "For orchestrators and dashboards"),
     )
 )]

@@ -9,3 +9,4 @@ mod lifecycle;
 mod reading;
 mod scene;
 mod sharing;
+mod webhooks;

@@ -1,12 +1,12 @@
-//! Accounts, their keys, and the endpoints they want to hear from.
+//! Accounts and their keys.
 
 use super::batch::column;
 use super::time::Time;
 use super::{Store, StoreError, words};
 use crate::blobs::crypto::{MasterKeys, SealingKey};
 use crate::config::Secret;
-use crate::ids::{AccountId, EndpointId, KeyId};
-use crate::words::{EventType, Permission};
+use crate::ids::{AccountId, KeyId};
+use crate::words::Permission;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -36,15 +36,6 @@ pub struct AuthenticatedKey {
     pub permissions: Vec<Permission>,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    pub id: EndpointId,
-    pub url: String,
-    pub events: Vec<EventType>,
-    pub enabled: bool,
-    pub created_at: Timestamp,
 }
 
 /// Account keys unwrapped once per process.
@@ -164,48 +155,6 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
-    }
-
-    pub async fn create_endpoint(
-        &self,
-        account: AccountId,
-        url: &str,
-        events: &[EventType],
-        secret: &Secret,
-        now: Timestamp,
-    ) -> Result<EndpointId, StoreError> {
-        let id = EndpointId::generate();
-        let sealed =
-            self.account_key(account).await?.seal(&secret_place(id.uuid()), secret.reveal().as_bytes())?;
-        sqlx::query(
-            "/* create_endpoint */ INSERT INTO endpoints (id, account_id, url, events, sealed_secret, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(id.uuid())
-        .bind(account.uuid())
-        .bind(url)
-        .bind(events.iter().map(|event| event.as_str()).collect::<Vec<_>>())
-        .bind(sealed)
-        .bind(Time(now))
-        .execute(&self.pool)
-        .await?;
-        Ok(id)
-    }
-
-    pub async fn endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>, StoreError> {
-        let rows: Vec<(Uuid, String, Vec<String>, bool, Time)> = sqlx::query_as(
-            "/* endpoints */ SELECT id, url, events, enabled, created_at FROM endpoints
-             WHERE account_id = $1 ORDER BY id",
-        )
-        .bind(account.uuid())
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|(id, url, events, enabled, created_at)| {
-                let id = EndpointId::from_uuid(id);
-                Ok(Endpoint { id, url, events: words(&events)?, enabled, created_at: created_at.0 })
-            })
-            .collect()
     }
 }
 

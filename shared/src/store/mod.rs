@@ -5,15 +5,22 @@ mod accounts;
 mod audit;
 mod batch;
 mod deliveries;
+mod delivery_log;
+mod endpoints;
 mod lifecycle;
 mod outbox;
 mod time;
 mod troubles;
 mod verifications;
 
-pub use accounts::{Account, AccountKeys, ApiKey, AuthenticatedKey, Endpoint};
+pub use accounts::{Account, AccountKeys, ApiKey, AuthenticatedKey};
 pub use audit::{AuditEntry, Chain};
-pub use deliveries::{AttemptRecord, ClaimedDelivery, DeliveryOutcome};
+pub use deliveries::{
+    AttemptRecord, Claim, Claimed, ClaimedDelivery, ClaimedEndpoint, DeliveryOutcome, Response, Secrets,
+    Standing,
+};
+pub use delivery_log::{Replay, Replayed, StoredEvent};
+pub use endpoints::{EndpointChange, NewEndpoint, Rotation};
 pub use lifecycle::{Filter, Page};
 pub use outbox::ClaimedRow;
 pub use troubles::{DeadLetter, Overdue};

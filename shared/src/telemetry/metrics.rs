@@ -1,7 +1,7 @@
 //! The instruments, each named once. OPERATIONS.md says what to do when one of them moves.
 
 use super::TelemetryError;
-use crate::words::{Stage, Status};
+use crate::words::{DisabledReason, Stage, Status};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -45,6 +45,7 @@ pub struct Metrics {
     delivery_attempts: Counter<u64>,
     delivery_duration: Histogram<f64>,
     delivery_backlog: Gauge<u64>,
+    endpoints_disabled: Counter<u64>,
 }
 
 impl Metrics {
@@ -88,6 +89,7 @@ impl Metrics {
                 .with_unit("{delivery}")
                 .with_description("Due and not yet sent")
                 .build(),
+            endpoints_disabled: counter("txid.webhook.disabled", "{endpoint}", "By us, by reason"),
         }
     }
 
@@ -149,5 +151,9 @@ impl Metrics {
 
     pub fn delivery_backlog(&self, deliveries: u64) {
         self.delivery_backlog.record(deliveries, &[]);
+    }
+
+    pub fn endpoint_disabled(&self, reason: DisabledReason) {
+        self.endpoints_disabled.add(1, &[KeyValue::new("reason", reason.as_str())]);
     }
 }
