@@ -7,6 +7,7 @@ mod http;
 mod images;
 mod relay;
 mod request_log;
+mod sample;
 mod service;
 mod submission;
 mod sweeper;

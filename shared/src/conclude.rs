@@ -1,16 +1,15 @@
 //! The end of a verification: decide, write the verdict with its events, wake whoever waits.
 //! Worker, sweeper and dead-letter consumer all end a verification here and nowhere else.
 
-use crate::api::{API_VERSION, Event, ImageInfo, Verification};
+use crate::api::{Event, EventData, ImageInfo, Verification};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::clock::Clock;
-use crate::ids::EventId;
 use crate::partial::Partial;
 use crate::partials::Partials;
 use crate::policy::{Decision, Policy, Question, decide};
 use crate::present::present;
 use crate::request::SealedRequest;
-use crate::sealed::seal_verdict;
+use crate::sealed::{seal_event, seal_verdict};
 use crate::store::{Case, Finish, OutgoingEvent, Store, StoreError};
 use crate::telemetry::{Metrics, current_traceparent};
 use crate::words::{CheckStatus, EventType, ImageRole, Purpose, Stage, Status};
@@ -36,8 +35,6 @@ pub enum ConcludeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Crypto(#[from] CryptoError),
-    #[error("an event cannot be written as JSON: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
 /// Decides on `partials` (a stage without one counts as unable to run) and tells everyone.
@@ -135,25 +132,11 @@ fn events(
     let fraud_detected = fraud.is_some_and(|check| check.outcome.status == CheckStatus::Failed);
     let types =
         decision.status.event().into_iter().chain(fraud_detected.then_some(EventType::FraudSignalDetected));
-    let data = Verification {
+    let data = EventData::Verification(Box::new(Verification {
         status: decision.status,
         completed_at: Some(now),
         verdict: Some(decision.verdict),
         ..present(case)?
-    };
-    types.map(|event_type| event(key, event_type, &data, now)).collect()
-}
-
-/// The exact bytes that will be signed and sent, sealed at the event's id.
-pub fn event(
-    key: &SealingKey,
-    event_type: EventType,
-    data: &Verification,
-    now: jiff::Timestamp,
-) -> Result<OutgoingEvent, ConcludeError> {
-    let id = EventId::generate();
-    let event =
-        Event { id, event_type, created_at: now, api_version: API_VERSION.to_owned(), data: data.clone() };
-    let sealed_body = key.seal(&id.to_string(), &serde_json::to_vec(&event)?)?;
-    Ok(OutgoingEvent { id, event_type, sealed_body })
+    }));
+    types.map(|event_type| Ok(seal_event(key, &Event::new(event_type, data.clone(), now))?)).collect()
 }

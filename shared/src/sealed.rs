@@ -1,11 +1,12 @@
-//! Partials and verdicts under a verification's data key. Each is bound to its place, so that one
+//! Partials, verdicts and events under a verification's data key. Each is bound to its place, so that one
 //! stage's result cannot stand in for another's.
 
-use crate::api::{Review, Verdict};
+use crate::api::{Event, Review, Verdict};
 use crate::blobs::crypto::{CryptoError, SealingKey};
-use crate::ids::VerificationId;
+use crate::ids::{EventId, VerificationId};
 use crate::partial::Partial;
 use crate::partials::Sealed;
+use crate::store::OutgoingEvent;
 use crate::words::Stage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +53,21 @@ pub fn seal_review(key: &SealingKey, id: VerificationId, review: &Review) -> Res
 
 pub fn open_review(key: &SealingKey, id: VerificationId, sealed: &[u8]) -> Result<Review, CryptoError> {
     open(key, &review_place(id), sealed)
+}
+
+/// The exact bytes that will be signed and sent. An event about no verification is sealed under the account
+/// key.
+pub fn seal_event(key: &SealingKey, event: &Event) -> Result<OutgoingEvent, CryptoError> {
+    let sealed_body = seal(key, &event_place(event.id), event)?;
+    Ok(OutgoingEvent { id: event.id, event_type: event.event_type, sealed_body })
+}
+
+pub fn open_event(key: &SealingKey, id: EventId, sealed: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    key.open(&event_place(id), sealed)
+}
+
+fn event_place(id: EventId) -> String {
+    id.to_string()
 }
 
 fn review_place(id: VerificationId) -> String {

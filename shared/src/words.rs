@@ -220,6 +220,50 @@ words! {
         VerificationReview => "identity.verification.review",
         VerificationError => "identity.verification.error",
         FraudSignalDetected => "fraud.signal.detected",
+        /// Told to the account's other endpoints.
+        WebhookDisabled => "developer.webhook.disabled",
+    }
+}
+
+words! {
+    /// What of an event an endpoint is sent.
+    Payload("payload") {
+        Full => "full",
+        /// Ids, status and reasons' codes; no personal data.
+        Thin => "thin",
+    }
+}
+
+words! {
+    /// Why an endpoint is disabled.
+    DisabledReason("reason for being disabled") {
+        /// By its owner.
+        Requested => "requested",
+        /// Nothing but failures for `webhooks.disable_after_s`.
+        Failing => "failing",
+        /// It answered 410 Gone.
+        Gone => "gone",
+    }
+}
+
+words! {
+    /// Where a delivery stands. In Postgres success is spelt `succeeded`.
+    DeliveryStatus("delivery status") {
+        Pending => "pending",
+        Success => "success" | "succeeded",
+        Failed => "failed",
+    }
+}
+
+words! {
+    /// Why a delivery is not tried any more.
+    DeliveryFailure("delivery failure") {
+        AttemptsExhausted => "attempts_exhausted",
+        /// The consumer answered 410 Gone.
+        Gone => "gone",
+        EndpointDisabled => "endpoint_disabled",
+        EndpointDeleted => "endpoint_deleted",
+        VerificationErased => "verification_erased",
     }
 }
 

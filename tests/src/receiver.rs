@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// One request as it came in.
@@ -21,6 +22,15 @@ pub struct Delivered {
     pub raw: Vec<u8>,
     pub body: serde_json::Value,
     pub status: StatusCode,
+}
+
+/// Whose signatures a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedBy {
+    /// `X-TXCloud-Signature`
+    pub txcloud: bool,
+    /// `webhook-signature`
+    pub standard: bool,
 }
 
 #[derive(Clone)]
@@ -35,28 +45,36 @@ struct Shared {
     answers: Mutex<VecDeque<StatusCode>>,
     /// False: only counted, so that a measurement is not about its receiver.
     remember: bool,
+    /// How long it takes over each answer.
+    delay: Duration,
     count: watch::Sender<usize>,
 }
 
 impl Receiver {
     /// Listens on loopback until the runtime ends.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::listen(true).await
+        Self::listen(true, Duration::ZERO).await
     }
 
     /// One that only counts what comes in.
     pub async fn counting() -> anyhow::Result<Self> {
-        Self::listen(false).await
+        Self::listen(false, Duration::ZERO).await
+    }
+
+    /// One that counts, and takes its time to answer.
+    pub async fn slow(delay: Duration) -> anyhow::Result<Self> {
+        Self::listen(false, delay).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test double that lives as long as its test")]
-    async fn listen(remember: bool) -> anyhow::Result<Self> {
+    async fn listen(remember: bool, delay: Duration) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/hook", listener.local_addr()?);
         let state = Arc::new(Shared {
             delivered: Mutex::default(),
             answers: Mutex::default(),
             remember,
+            delay,
             count: watch::channel(0).0,
         });
         let router = Router::new().route("/hook", post(receive)).with_state(state.clone());
@@ -67,6 +85,11 @@ impl Receiver {
     /// The next answers, first to last.
     pub fn answer_with(&self, answers: &[StatusCode]) {
         self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+    }
+
+    /// From now on 200.
+    pub fn forget_answers(&self) {
+        self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub fn delivered(&self) -> Vec<Delivered> {
@@ -95,21 +118,37 @@ impl Receiver {
 impl Delivered {
     /// Both signature sets, computed here from the specification.
     pub fn signatures_are_valid(&self, secret: &str) -> bool {
-        let text =
-            |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let no_other = !self.text("webhook-signature").contains(' ');
+        no_other && self.signed_by(secret) == SignedBy { txcloud: true, standard: true }
+    }
+
+    /// Which of the two sets this secret made. `webhook-signature` may hold several signatures, of which one
+    /// is enough.
+    pub fn signed_by(&self, secret: &str) -> SignedBy {
         let hex_mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), &self.raw);
         let hex: String = hex_mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default();
-        let mut signed = format!("{}.{}.", text("webhook-id"), text("webhook-timestamp")).into_bytes();
+        let mut signed =
+            format!("{}.{}.", self.text("webhook-id"), self.text("webhook-timestamp")).into_bytes();
         signed.extend_from_slice(&self.raw);
         let standard = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &signed);
-        text("X-TXCloud-Signature") == hex
-            && !text("X-TXCloud-Timestamp").is_empty()
-            && text("webhook-signature") == format!("v1,{}", STANDARD.encode(standard.as_ref()))
+        let standard = format!("v1,{}", STANDARD.encode(standard.as_ref()));
+        SignedBy {
+            txcloud: self.text("X-TXCloud-Signature") == hex && !self.text("X-TXCloud-Timestamp").is_empty(),
+            standard: self.text("webhook-signature").split(' ').any(|one| one == standard),
+        }
+    }
+
+    fn text(&self, header: &str) -> &str {
+        self.headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
 async fn receive(State(state): State<Arc<Shared>>, headers: HeaderMap, raw: Bytes) -> StatusCode {
+    // None on its way at zero: a timer would cost a millisecond.
+    if !state.delay.is_zero() {
+        tokio::time::sleep(state.delay).await;
+    }
     let answer = state.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let status = answer.unwrap_or(StatusCode::OK);
     if state.remember {

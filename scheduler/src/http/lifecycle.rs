@@ -17,13 +17,12 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use txid_shared::api::{Accepted, ApiError, ErrorBody, ErrorCode, Review, Verification};
+use txid_shared::api::{Accepted, ApiError, ErrorBody, ErrorCode, Event, EventData, Review, Verification};
 use txid_shared::blobs::crypto::SealingKey;
-use txid_shared::conclude::event;
 use txid_shared::ids::VerificationId;
 use txid_shared::present::present_row;
 use txid_shared::request::SealedRequest;
-use txid_shared::sealed::seal_review;
+use txid_shared::sealed::{seal_event, seal_review};
 use txid_shared::store::{AuditEntry, Finish, Row};
 use txid_shared::telemetry::current_traceparent;
 use txid_shared::words::{ImageRole, Permission, Status};
@@ -129,8 +128,10 @@ async fn reviewed(api: &Api, caller: &Caller, before: &Row, review: &Review) -> 
     shown.status = review.decision;
     shown.completed_at = Some(review.decided_at);
     shown.review = Some(review.clone());
-    let events = review.decision.event().into_iter().map(|kind| event(&key, kind, &shown, review.decided_at));
-    let events = events.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
+    let data = EventData::Verification(Box::new(shown));
+    let told = review.decision.event().map(|kind| Event::new(kind, data, review.decided_at));
+    let events = told.iter().map(|event| seal_event(&key, event)).collect::<Result<_, _>>();
+    let events = events.map_err(|error| unreadable(&error))?;
     let sealed = seal_review(&key, before.case.id, review).map_err(|error| unreadable(&error))?;
     let request = request_of(&key, before)?;
     Ok(Finish {

@@ -3,6 +3,7 @@
 mod admission;
 mod auth;
 mod body;
+mod deliveries;
 mod documents;
 mod envelope;
 mod health;
@@ -136,6 +137,17 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/developers/usage/by-endpoint", get(usage::by_endpoint))
         .route("/v1/developers/logs", get(requests::list))
         .route("/v1/developers/logs/{id}", get(requests::show))
+        .route(
+            "/v1/developers/webhooks/{id}",
+            get(webhooks::show).put(webhooks::change).delete(webhooks::delete),
+        )
+        .route("/v1/developers/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret))
+        .route("/v1/developers/webhooks/{id}/test", post(deliveries::test))
+        .route("/v1/developers/webhooks/{id}/logs", get(deliveries::logs))
+        .route("/v1/developers/webhooks/{id}/deliveries", get(deliveries::deliveries))
+        .route("/v1/developers/webhooks/{id}/replay", post(deliveries::replay))
+        .route("/v1/developers/events/{id}", get(deliveries::show_event))
+        .route("/v1/developers/events/{id}/resend", post(deliveries::resend))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

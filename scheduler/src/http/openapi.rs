@@ -1,10 +1,10 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    documents, health, keys, lifecycle, limits, oneshots, requests, sessions, usage, validate, verifications, verify,
-    webhooks,
+    deliveries, documents, health, keys, lifecycle, limits, oneshots, requests, sessions, usage, validate,
+    verifications, verify, webhooks,
 };
-use txid_shared::api::Event;
+use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -56,16 +56,26 @@ use utoipa::{Modify, OpenApi};
         usage::by_endpoint,
         requests::list,
         requests::show,
+        webhooks::show,
+        webhooks::change,
+        webhooks::delete,
+        webhooks::rotate_secret,
+        deliveries::test,
+        deliveries::logs,
+        deliveries::deliveries,
+        deliveries::replay,
+        deliveries::show_event,
+        deliveries::resend,
         health::alive,
         health::ready,
         health::metrics,
     ),
-    components(schemas(Event)),
+    components(schemas(Event, ThinEvent)),
     security(("api_key" = [])),
     modifiers(&ApiKey, &Allowance),
     tags(
         (name = "identity", description = "Verifications"),
-        (name = "developers", description = "Webhook endpoints, API keys, limits, usage and request logs"),
+        (name = "developers", description = "Webhook endpoints and deliveries, events, API keys, limits, usage, logs"),
         (name = "operations", description = "For orchestrators and dashboards"),
     )
 )]

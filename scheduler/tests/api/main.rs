@@ -17,3 +17,4 @@ mod sessions;
 mod sharing;
 mod strangers;
 mod upgrade;
+mod webhooks;

@@ -4,8 +4,10 @@ mod error;
 mod event;
 mod request;
 mod verification;
+mod webhook;
 
 pub use error::*;
 pub use event::*;
 pub use request::*;
 pub use verification::*;
+pub use webhook::*;

@@ -90,6 +90,9 @@ impl Config {
                 "must be at least 1",
             );
         }
+        if webhooks.endpoint_concurrency == 0 || webhooks.endpoint_concurrency > webhooks.concurrency {
+            return invalid("webhooks.endpoint_concurrency", "must lie between 1 and webhooks.concurrency");
+        }
         Ok(())
     }
 }

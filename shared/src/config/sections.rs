@@ -178,10 +178,14 @@ pub struct Webhooks {
     pub poll_ms: u64,
     /// Requests under way at once.
     pub concurrency: usize,
+    /// Of these to one consumer; to one that fails a single request at a time.
+    pub endpoint_concurrency: usize,
     /// Otherwise refused networks (CIDR) that endpoints may lie in; for development.
     pub allow_networks: Vec<String>,
     /// Seconds from one failure to the next attempt: seven attempts in all.
     pub retry_after_s: Vec<u64>,
+    /// An endpoint with nothing but failures for so long is disabled; 0: never.
+    pub disable_after_s: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -314,10 +318,13 @@ impl Default for Webhooks {
             request_timeout_ms: 15_000,
             lease_ms: 60_000,
             poll_ms: 250,
-            concurrency: 64,
+            concurrency: 128,
+            endpoint_concurrency: 16,
             allow_networks: Vec::new(),
             // 1 m, 5 m, 30 m, 2 h, 12 h, 24 h after the first failure and the following ones.
             retry_after_s: vec![60, 300, 1_800, 7_200, 43_200, 86_400],
+            // Five days: longer than a delivery is tried, and than a weekend.
+            disable_after_s: 432_000,
         }
     }
 }

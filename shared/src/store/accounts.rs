@@ -1,11 +1,11 @@
-//! Accounts, and the endpoints they want to hear from.
+//! Accounts and their keys.
 
 use super::time::Time;
-use super::{Store, StoreError, word, words};
+use super::{Store, StoreError, word};
 use crate::blobs::crypto::{MasterKeys, SealingKey};
 use crate::config::Secret;
-use crate::ids::{AccountId, EndpointId};
-use crate::words::{EventType, KeyMode, Plan};
+use crate::ids::AccountId;
+use crate::words::{KeyMode, Plan};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -25,15 +25,6 @@ pub struct AccountRow {
     pub plan: Plan,
     /// `Test`: it holds the test data of another.
     pub mode: KeyMode,
-    pub created_at: Timestamp,
-}
-
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    pub id: EndpointId,
-    pub url: String,
-    pub events: Vec<EventType>,
-    pub enabled: bool,
     pub created_at: Timestamp,
 }
 
@@ -207,48 +198,6 @@ impl Store {
         let key = self.keys.master.by_id(&master_key_id)?.unwrap_key(&id.to_string(), &wrapped)?;
         self.keys.keep(id, key.clone());
         Ok(Some(key))
-    }
-
-    pub async fn create_endpoint(
-        &self,
-        account: AccountId,
-        url: &str,
-        events: &[EventType],
-        secret: &Secret,
-        now: Timestamp,
-    ) -> Result<EndpointId, StoreError> {
-        let id = EndpointId::generate();
-        let sealed =
-            self.account_key(account).await?.seal(&secret_place(id.uuid()), secret.reveal().as_bytes())?;
-        sqlx::query(
-            "/* create_endpoint */ INSERT INTO endpoints (id, account_id, url, events, sealed_secret, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(id.uuid())
-        .bind(account.uuid())
-        .bind(url)
-        .bind(events.iter().map(|event| event.as_str()).collect::<Vec<_>>())
-        .bind(sealed)
-        .bind(Time(now))
-        .execute(&self.pool)
-        .await?;
-        Ok(id)
-    }
-
-    pub async fn endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>, StoreError> {
-        let rows: Vec<(Uuid, String, Vec<String>, bool, Time)> = sqlx::query_as(
-            "/* endpoints */ SELECT id, url, events, enabled, created_at FROM endpoints
-             WHERE account_id = $1 ORDER BY id",
-        )
-        .bind(account.uuid())
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|(id, url, events, enabled, created_at)| {
-                let id = EndpointId::from_uuid(id);
-                Ok(Endpoint { id, url, events: words(&events)?, enabled, created_at: created_at.0 })
-            })
-            .collect()
     }
 }
 

@@ -39,6 +39,14 @@ impl<Id: Copy> Page<Id> {
             Self::EndingBefore(id) => (uuid(id), Uuid::max(), true),
         }
     }
+
+    /// The parameter that names where the page begins.
+    pub const fn parameter(&self) -> &'static str {
+        match self {
+            Self::Newest | Self::StartingAfter(_) => "starting_after",
+            Self::EndingBefore(_) => "ending_before",
+        }
+    }
 }
 
 /// The order stands in the text, so that either way walks the index and stops at the limit.
@@ -125,7 +133,8 @@ impl Store {
                UPDATE events SET sealed_body = '' FROM erased WHERE events.verification_id = erased.id
                RETURNING events.id
              ), unsent AS (
-               UPDATE deliveries SET state = 'failed', finished_at = $3, lease_token = NULL
+               UPDATE deliveries SET state = 'failed', finished_at = $3, lease_token = NULL,
+                 failure = 'verification_erased'
                FROM told WHERE deliveries.event_id = told.id AND deliveries.state = 'pending'
              ), unpublished AS (
                DELETE FROM outbox USING erased WHERE outbox.verification_id = erased.id

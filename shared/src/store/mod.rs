@@ -5,6 +5,8 @@ mod accounts;
 mod audit;
 mod batch;
 mod deliveries;
+mod delivery_log;
+mod endpoints;
 mod idempotency;
 mod keys;
 mod lifecycle;
@@ -16,9 +18,14 @@ mod troubles;
 mod usage;
 mod verifications;
 
-pub use accounts::{Account, AccountKeys, AccountRow, Endpoint};
+pub use accounts::{Account, AccountKeys, AccountRow};
 pub use audit::{AuditEntry, Chain};
-pub use deliveries::{AttemptRecord, ClaimedDelivery, DeliveryOutcome};
+pub use deliveries::{
+    AttemptRecord, ClaimedDelivery, ClaimedEndpoint, DeliveriesClaimed, DeliveryClaim, DeliveryOutcome,
+    Response, Secrets, Standing,
+};
+pub use delivery_log::{Replay, Replayed, StoredEvent};
+pub use endpoints::{EndpointChange, NewEndpoint, SecretRotation};
 pub use idempotency::{Claim, Claimed, SealedAnswer};
 pub use keys::{ApiKey, AuthenticatedKey, KeyRow, NewKey, Rotation};
 pub use lifecycle::{Filter, Page};

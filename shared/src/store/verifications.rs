@@ -184,6 +184,7 @@ impl Store {
 
     /// Writes the verdict, its events, one delivery per endpoint and the audit entry in one statement,
     /// fenced on the status before. False: somebody else was faster; nothing was changed and nothing is sent.
+    /// An endpoint that we disabled for failing gets its delivery as failed, so that a replay brings it.
     pub async fn finish(&self, finish: &Finish) -> Result<bool, StoreError> {
         self.batches.finish.run(finish.clone()).await
     }
@@ -346,15 +347,20 @@ pub(super) fn finish(
                  AS event (number, id, type, body) ON event.number = decided.number
                RETURNING id, account_id, verification_id, type, created_at
              ), subscribed AS (
-               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
-               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url, 'pending', told.created_at,
-                 told.created_at
+               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at, finished_at,
+                 failure)
+               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url,
+                 CASE WHEN endpoints.enabled THEN 'pending' ELSE 'failed' END, told.created_at,
+                 told.created_at, CASE WHEN NOT endpoints.enabled THEN told.created_at END,
+                 CASE WHEN NOT endpoints.enabled THEN 'endpoint_disabled' END
                FROM told JOIN endpoints ON endpoints.account_id = told.account_id
-               WHERE endpoints.enabled AND told.type = ANY (endpoints.events)
+               WHERE (endpoints.enabled OR endpoints.disabled_reason = 'failing')
+                 AND told.type = ANY (endpoints.events)
              ), requested AS (
-               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
-               SELECT gen_random_uuid(), told.id, NULL, decided.webhook_url, 'pending', told.created_at,
-                 told.created_at
+               INSERT INTO deliveries (id, event_id, endpoint_id, consumer, url, state, due_at, created_at)
+               SELECT gen_random_uuid(), told.id, NULL,
+                 md5(concat(told.account_id, lower(substring(decided.webhook_url FROM '//([^/?#]*)'))))::uuid,
+                 decided.webhook_url, 'pending', told.created_at, told.created_at
                FROM told JOIN decided ON decided.id = told.verification_id
                WHERE decided.webhook_url IS NOT NULL AND told.type LIKE 'identity.verification.%'
              ), audited AS (

@@ -1,7 +1,7 @@
 //! The instruments, each named once. OPERATIONS.md says what to do when one of them moves.
 
 use super::TelemetryError;
-use crate::words::{Stage, Status};
+use crate::words::{DisabledReason, Stage, Status};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -48,6 +48,7 @@ pub struct Metrics {
     calls_limited: Counter<u64>,
     calls_uncounted: Counter<u64>,
     request_logs_dropped: Counter<u64>,
+    endpoints_disabled: Counter<u64>,
 }
 
 impl Metrics {
@@ -94,6 +95,7 @@ impl Metrics {
             calls_limited: counter("txid.calls.limited", "{call}", "Answered 429, by what was used up"),
             calls_uncounted: counter("txid.calls.uncounted", "{call}", "Let through, since Redis was away"),
             request_logs_dropped: counter("txid.request_logs.dropped", "{row}", "Never written"),
+            endpoints_disabled: counter("txid.webhook.disabled", "{endpoint}", "By us, by reason"),
         }
     }
 
@@ -167,5 +169,9 @@ impl Metrics {
 
     pub fn request_logs_dropped(&self, rows: u64) {
         self.request_logs_dropped.add(rows, &[]);
+    }
+
+    pub fn endpoint_disabled(&self, reason: DisabledReason) {
+        self.endpoints_disabled.add(1, &[KeyValue::new("reason", reason.as_str())]);
     }
 }

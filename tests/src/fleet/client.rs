@@ -50,6 +50,16 @@ impl Client {
         answer(request.json(body).send().await?).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let request = self.http.put(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
+        answer(request.json(body).send().await?).await
+    }
+
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        let request = self.http.delete(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
+        answer(request.send().await?).await
+    }
+
     pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
         answer(request.send().await?).await

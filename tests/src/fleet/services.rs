@@ -10,8 +10,8 @@ use txid_shared::clock::Clock;
 use txid_shared::config::{Config, Secret};
 use txid_shared::queue::Queue;
 use txid_shared::services::Services;
-use txid_shared::store::{NewKey, Store};
-use txid_shared::words::Permission;
+use txid_shared::store::{NewEndpoint, NewKey, Store};
+use txid_shared::words::{EventType, Payload, Permission};
 
 /// Settings that give one test its own schema, queues, keys and folder on the shared services.
 pub struct Space {
@@ -131,7 +131,13 @@ impl Space {
         let name = format!("account-{:016x}", rand::random::<u64>());
         let account = store.create_account(&name, &secret, now).await?;
         if let Some(url) = webhook_url {
-            store.create_endpoint(account.id, url, txid_shared::words::EventType::ALL, &secret, now).await?;
+            let endpoint = NewEndpoint {
+                url: url.to_owned(),
+                events: EventType::ALL.to_vec(),
+                payload: Payload::Full,
+                description: None,
+            };
+            store.create_endpoint(account.id, &endpoint, &secret, ("test", now)).await?;
         }
         let new = NewKey { name: "test".to_owned(), permissions: permissions.to_vec(), ..NewKey::default() };
         let key = store.create_api_key(account.id, &new, "test", now).await?;

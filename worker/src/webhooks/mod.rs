@@ -1,21 +1,29 @@
 //! Telling the customer: due deliveries are leased, signed, sent, and each attempt goes on record.
 
+mod disable;
 pub mod guard;
+mod places;
 mod send;
 pub mod sign;
 
 use crate::webhooks::guard::Guard;
+use crate::webhooks::places::Places;
 use jiff::Timestamp;
 use rand::Rng;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tracing::Instrument;
+use txid_shared::api::ThinEvent;
 use txid_shared::clock::Clock;
 use txid_shared::config::{self, ms};
-use txid_shared::store::{AttemptRecord, ClaimedDelivery, DeliveryOutcome, Store, StoreError};
+use txid_shared::store::{
+    AttemptRecord, ClaimedDelivery, DeliveriesClaimed, DeliveryClaim, DeliveryOutcome, Standing, Store,
+    StoreError,
+};
 use txid_shared::task::Tasks;
 use txid_shared::telemetry::{self, Metrics};
+use txid_shared::words::{DeliveryFailure, Payload};
+use uuid::Uuid;
 
 /// Under load: time for deliveries to become due, so that a claim serves several of them.
 const GATHER: Duration = Duration::from_millis(10);
@@ -32,7 +40,7 @@ pub struct Deliverer {
     client: reqwest::Client,
     guard: Arc<Guard>,
     settings: config::Webhooks,
-    under_way: Arc<Semaphore>,
+    places: Places,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +60,7 @@ impl Deliverer {
             store,
             clock,
             guard,
-            under_way: Arc::new(Semaphore::new(settings.concurrency)),
+            places: Places::new(settings.concurrency),
             settings: settings.clone(),
         })
     }
@@ -61,23 +69,30 @@ impl Deliverer {
     pub async fn deliver(self, tasks: Tasks) {
         let stopping = tasks.stopping().clone();
         let mut measured: Option<Instant> = None;
+        let (mut after, mut found) = (None, false);
         while !stopping.is_cancelled() {
             if measured.is_none_or(|last| last.elapsed() >= MEASURE_EVERY) {
                 measured = Some(Instant::now());
                 self.measure().await;
             }
-            let pause = match self.step(&tasks).await {
-                // More may be due already.
-                Ok(claimed) if claimed > 0 => GATHER,
-                Ok(_) => ms(self.settings.poll_ms),
+            let more_may_be_due = match self.step(after, &tasks).await {
+                Ok((claimed, goes_on_after)) => {
+                    after = goes_on_after;
+                    found |= claimed > 0;
+                    // Only a whole round that found nothing ends in waiting.
+                    after.is_some() || std::mem::take(&mut found)
+                }
                 Err(error) => {
                     tracing::warn!(%error, "deliveries cannot be claimed");
-                    ms(self.settings.poll_ms)
+                    false
                 }
             };
+            let pause = if more_may_be_due { GATHER } else { ms(self.settings.poll_ms) };
             tokio::select! {
                 () = stopping.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
+                // A consumer that had all its places may have more that is due.
+                () = self.places.freed(), if !more_may_be_due => tokio::time::sleep(GATHER).await,
             }
         }
     }
@@ -92,35 +107,39 @@ impl Deliverer {
         }
     }
 
-    /// Claims as many due deliveries as may be under way and starts them; how many there were.
-    async fn step(&self, tasks: &Tasks) -> Result<usize, StoreError> {
-        // At least one place, so that nothing is leased that cannot start.
-        let Ok(first) = self.under_way.clone().acquire_owned().await else { return Ok(0) };
-        let more = self.under_way.available_permits();
-        let mut permits = vec![first];
-        permits.extend((0..more).map_while(|_| self.under_way.clone().try_acquire_owned().ok()));
-        let claimed = self.claim(permits.len()).await?;
-        let count = claimed.len();
-        for (delivery, permit) in claimed.into_iter().zip(permits) {
-            let deliverer = self.clone();
+    /// Claims as many due deliveries as may be under way and starts them: how many there were, and where
+    /// the next claim of this round begins.
+    async fn step(&self, after: Option<Uuid>, tasks: &Tasks) -> Result<(usize, Option<Uuid>), StoreError> {
+        let permits = self.places.free().await;
+        let claimed = self.claim(permits.len(), after).await?;
+        let count = claimed.deliveries.len();
+        for (delivery, permit) in claimed.deliveries.into_iter().zip(permits) {
+            let (deliverer, place) = (self.clone(), self.places.take(delivery.consumer, permit));
             tasks.spawn(async move {
                 deliverer.attempt(&delivery).await;
-                drop(permit);
+                drop(place);
             });
         }
-        Ok(count)
+        Ok((count, claimed.after))
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<ClaimedDelivery>, StoreError> {
+    async fn claim(&self, limit: usize, after: Option<Uuid>) -> Result<DeliveriesClaimed, StoreError> {
         let now = self.clock.now();
-        let lease_until = later(now, ms(self.settings.lease_ms));
-        let token = uuid::Uuid::new_v4();
-        self.store.claim_deliveries(i64::try_from(limit).unwrap_or(i64::MAX), token, now, lease_until).await
+        let claim = DeliveryClaim {
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            per_consumer: i64::try_from(self.settings.endpoint_concurrency).unwrap_or(i64::MAX),
+            busy: &self.places.busy(),
+            after,
+            token: Uuid::new_v4(),
+            now,
+            lease_until: later(now, ms(self.settings.lease_ms)),
+        };
+        self.store.claim_deliveries(claim).await
     }
 
     /// One round on the caller's task, for tests with a clock of their own: claims, sends, records.
     pub async fn deliver_due(&self) -> Result<usize, StoreError> {
-        let claimed = self.claim(self.settings.concurrency).await?;
+        let claimed = self.claim(self.settings.concurrency, None).await?.deliveries;
         futures_util::future::join_all(claimed.iter().map(|delivery| self.attempt(delivery))).await;
         Ok(claimed.len())
     }
@@ -137,28 +156,29 @@ impl Deliverer {
         async {
             let started_at = self.clock.now();
             let stopwatch = Instant::now();
-            let answer = match self.store.open_delivery(delivery).await {
-                Ok((body, secret)) => {
-                    let event = delivery.event_id.to_string();
-                    let request =
-                        send::Request { event_id: &event, url: &delivery.url, body, secret: &secret };
-                    send::send(&self.client, &self.guard, request, started_at).await
-                }
-                Err(StoreError::Erased) => send::Answer::Never("the verification was erased".to_owned()),
-                Err(error) => send::Answer::Unreachable(error.to_string()),
-            };
-            let outcome = self.outcome(&answer, delivery.attempts, self.clock.now());
+            let answer = self.answer(delivery, started_at).await;
+            let now = self.clock.now();
+            let outcome = self.outcome(&answer, delivery.failures, now);
             let attempt = AttemptRecord {
                 started_at,
                 duration_ms: i64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(i64::MAX),
                 status_code: answer.status(),
                 error: answer.error(),
             };
-            Metrics::get().delivery_attempted(word(&outcome), stopwatch.elapsed().as_secs_f64());
-            match self.store.record_attempt(delivery, &attempt, &outcome, self.clock.now()).await {
-                Ok(true) => {
-                    tracing::info!(status = attempt.status_code, outcome = word(&outcome), "webhook attempt")
-                }
+            let status = attempt.status_code;
+            // Where nothing was sent there is no attempt.
+            let attempt = (!matches!(answer, send::Answer::Never(_))).then_some(attempt);
+            if attempt.is_some() {
+                Metrics::get().delivery_attempted(word(&outcome), stopwatch.elapsed().as_secs_f64());
+            }
+            // First: a process that dies in between leaves the delivery to one that finds the endpoint disabled.
+            if let Err(error) = self.disable_if_due(delivery, &answer, now).await {
+                tracing::warn!(%error, "an endpoint cannot be disabled; the attempt will be made again");
+                return;
+            }
+            let outcome_word = word(&outcome);
+            match self.store.record_attempt(delivery, attempt, outcome, answer.response(), now).await {
+                Ok(true) => tracing::info!(status, outcome = outcome_word, "webhook attempt"),
                 Ok(false) => tracing::warn!("lease lost: another worker delivers"),
                 Err(error) => tracing::warn!(%error, "attempt cannot be recorded; it will be made again"),
             }
@@ -167,14 +187,40 @@ impl Deliverer {
         .await;
     }
 
+    /// Opens, signs and sends, unless its endpoint wants nothing any more.
+    async fn answer(&self, delivery: &ClaimedDelivery, now: Timestamp) -> send::Answer {
+        let endpoint = delivery.endpoint.as_ref();
+        match endpoint.map(|endpoint| endpoint.standing) {
+            Some(Standing::Deleted) => return send::Answer::Never(DeliveryFailure::EndpointDeleted),
+            Some(Standing::Disabled) => return send::Answer::Never(DeliveryFailure::EndpointDisabled),
+            Some(Standing::Enabled) | None => {}
+        }
+        let (full, secrets) = match self.store.open_delivery(delivery).await {
+            Ok(opened) => opened,
+            Err(StoreError::Erased) => return send::Answer::Never(DeliveryFailure::VerificationErased),
+            Err(error) => return send::Answer::Unready(error.to_string()),
+        };
+        let body = match endpoint.map(|endpoint| endpoint.payload) {
+            Some(Payload::Thin) => match ThinEvent::of(&full) {
+                Ok(thin) => thin,
+                // Its text may quote the body.
+                Err(_) => return send::Answer::Unready("the event has no thin form".to_owned()),
+            },
+            Some(Payload::Full) | None => full,
+        };
+        let event_id = delivery.event_id.to_string();
+        let request = send::Request { event_id: &event_id, url: &delivery.url, body, secrets: &secrets };
+        send::send(&self.client, &self.guard, request, now).await
+    }
+
     /// The schedule as data: `retry_after_s[n]` follows the n-th failure (from 0); none left: failed.
     fn outcome(&self, answer: &send::Answer, failures: i32, now: Timestamp) -> DeliveryOutcome {
         let retry_after = match answer {
             send::Answer::Accepted(_) => return DeliveryOutcome::Succeeded,
-            send::Answer::Gone => return DeliveryOutcome::Gone,
-            send::Answer::Never(_) => return DeliveryOutcome::Failed,
+            send::Answer::Gone => return DeliveryOutcome::Failed(DeliveryFailure::Gone),
+            send::Answer::Never(why) => return DeliveryOutcome::Failed(*why),
             send::Answer::Refused { retry_after, .. } => *retry_after,
-            send::Answer::Unreachable(_) => None,
+            send::Answer::Unreachable(_) | send::Answer::Unready(_) => None,
         };
         let delay = usize::try_from(failures).ok().and_then(|index| self.settings.retry_after_s.get(index));
         match delay {
@@ -184,7 +230,7 @@ impl Deliverer {
                 // `Retry-After` can only lengthen the wait.
                 DeliveryOutcome::RetryAt(later(now, planned.max(retry_after.unwrap_or_default())))
             }
-            None => DeliveryOutcome::Failed,
+            None => DeliveryOutcome::Failed(DeliveryFailure::AttemptsExhausted),
         }
     }
 }
@@ -197,7 +243,7 @@ const fn word(outcome: &DeliveryOutcome) -> &'static str {
     match outcome {
         DeliveryOutcome::Succeeded => "succeeded",
         DeliveryOutcome::RetryAt(_) => "retry",
-        DeliveryOutcome::Failed => "failed",
-        DeliveryOutcome::Gone => "gone",
+        DeliveryOutcome::Failed(DeliveryFailure::Gone) => "gone",
+        DeliveryOutcome::Failed(_) => "failed",
     }
 }

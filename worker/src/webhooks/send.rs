@@ -8,7 +8,8 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use txid_shared::config::Secret;
+use txid_shared::store::{Response, Secrets};
+use txid_shared::words::DeliveryFailure;
 
 /// Read of a receiver's answer, so that the connection can be used again; the rest is dropped.
 const ANSWER_BYTES: usize = 4096;
@@ -19,7 +20,7 @@ pub(super) struct Request<'a> {
     pub event_id: &'a str,
     pub url: &'a str,
     pub body: Vec<u8>,
-    pub secret: &'a Secret,
+    pub secrets: &'a Secrets,
 }
 
 #[derive(Debug)]
@@ -34,8 +35,10 @@ pub(super) enum Answer {
     Gone,
     /// Time-out, connection or name error.
     Unreachable(String),
-    /// Nothing to send any more.
-    Never(String),
+    /// Ours: it could not be opened or written this time.
+    Unready(String),
+    /// Not sent, now or later.
+    Never(DeliveryFailure),
 }
 
 impl Answer {
@@ -43,14 +46,23 @@ impl Answer {
         match self {
             Self::Accepted(status) | Self::Refused { status, .. } => Some(*status),
             Self::Gone => Some(StatusCode::GONE.as_u16()),
-            Self::Unreachable(_) | Self::Never(_) => None,
+            Self::Unreachable(_) | Self::Unready(_) | Self::Never(_) => None,
         }
     }
 
     pub(super) fn error(&self) -> Option<String> {
         match self {
-            Self::Unreachable(why) | Self::Never(why) => Some(why.clone()),
-            _ => None,
+            Self::Unreachable(why) | Self::Unready(why) => Some(why.clone()),
+            Self::Accepted(_) | Self::Refused { .. } | Self::Gone | Self::Never(_) => None,
+        }
+    }
+
+    /// What it says about the endpoint.
+    pub(super) fn response(&self) -> Response {
+        match self {
+            Self::Accepted(_) => Response::Good,
+            Self::Refused { .. } | Self::Gone | Self::Unreachable(_) => Response::Bad,
+            Self::Unready(_) | Self::Never(_) => Response::None,
         }
     }
 }
@@ -74,15 +86,15 @@ pub(super) async fn send(client: &Client, guard: &Guard, request: Request<'_>, n
         Err(why) => return Answer::Unreachable(why),
     };
     let timestamp_s = now.as_second();
-    let secret = request.secret.reveal();
+    let signature = sign::standard_by(request.secrets, request.event_id, timestamp_s, &request.body);
     let sending = client
         .post(url)
         .header(CONTENT_TYPE, "application/json")
-        .header("X-TXCloud-Signature", sign::txcloud(secret, &request.body))
+        .header("X-TXCloud-Signature", sign::txcloud_by(request.secrets, &request.body))
         .header("X-TXCloud-Timestamp", timestamp_s)
         .header("webhook-id", request.event_id)
         .header("webhook-timestamp", timestamp_s)
-        .header("webhook-signature", sign::standard(secret, request.event_id, timestamp_s, &request.body))
+        .header("webhook-signature", signature)
         .body(request.body)
         .send();
     let mut response = match sending.await {

@@ -1,8 +1,24 @@
 //! Two signature sets over exactly the bytes that are sent: TXCloud's own and Standard Webhooks.
+//!
+//! While a rotation overlaps, `webhook-signature` holds one signature by each secret, and
+//! `X-TXCloud-Signature`, which has room for one, stays with the secret before: a receiver knows that one
+//! when the rotation begins, and has until its end to accept both.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
+use txid_shared::store::Secrets;
+
+/// `X-TXCloud-Signature` of a delivery.
+pub fn txcloud_by(secrets: &Secrets, body: &[u8]) -> String {
+    txcloud(secrets.previous.as_ref().unwrap_or(&secrets.current).reveal(), body)
+}
+
+/// `webhook-signature` of a delivery, the current secret's first.
+pub fn standard_by(secrets: &Secrets, id: &str, timestamp_s: i64, body: &[u8]) -> String {
+    let all = std::iter::once(&secrets.current).chain(&secrets.previous);
+    all.map(|secret| standard(secret.reveal(), id, timestamp_s, body)).collect::<Vec<_>>().join(" ")
+}
 
 /// `X-TXCloud-Signature`: hex HMAC-SHA256(secret as text, raw body).
 pub fn txcloud(secret: &str, body: &[u8]) -> String {
