@@ -177,7 +177,6 @@ impl Terms {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "one per process: boxing would only cost an indirection")]
 #[derive(Clone)]
 pub enum Allowance {
     Redis(RedisAllowance),
