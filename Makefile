@@ -15,7 +15,7 @@ export TXID_SERVICES_FOLDER := $(SERVICES)
 BUILD := $(CARGO) build --locked --workspace --bins
 RELEASE := $(BUILD) --release
 
-.PHONY: help demo up test lint bench measure models chart-tools setup services clean
+.PHONY: help contract-tools demo up test lint bench measure models chart-tools setup services clean
 
 help:
 	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
@@ -45,7 +45,10 @@ chart-tools:
 services:
 	@tests/services/ensure.sh start
 
-setup: models chart-tools services
+setup: models chart-tools contract-tools services
+
+contract-tools:
+	@PYTHON=$(PYTHON) tests/contract/run.sh setup
 
 # The runner comes last: its summary is the last thing to read.
 test: setup
@@ -53,6 +56,7 @@ test: setup
 	@set -a; . "$(SERVICES)/env"; set +a; \
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	$(PYTHON) -B -m unittest discover -s tests/chart; \
+	PYTHON=$(PYTHON) tests/contract/run.sh; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else $(CARGO) test --locked --workspace --no-fail-fast; fi

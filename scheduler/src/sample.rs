@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use txid_shared::api::{
-    CheckOutcome, Checks, EventData, ExtractedData, FaceMatchCheck, FraudCheck, FraudSignals, LivenessCheck,
-    LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict, Verification, Webhook,
+    CheckOutcome, Checks, EventData, ExpiredSession, ExtractedData, FaceMatchCheck, FraudCheck, FraudSignals,
+    LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict, Verification, Webhook,
 };
-use txid_shared::ids::VerificationId;
+use txid_shared::ids::{SessionId, VerificationId};
 use txid_shared::words::{
-    Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel, Severity, Status,
+    Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel, SessionStatus,
+    Severity, Status,
 };
 use uuid::Uuid;
 
@@ -21,6 +22,21 @@ pub(crate) fn sample(event_type: EventType, webhook: &Webhook, now: Timestamp) -
                 disabled_at: Some(now),
                 disabled_reason: Some(DisabledReason::Failing),
                 ..webhook.clone()
+            }));
+        }
+        EventType::SessionExpired => {
+            return EventData::Session(Box::new(ExpiredSession {
+                // No session has it.
+                id: SessionId::from_uuid(Uuid::nil()),
+                object: ExpiredSession::OBJECT.to_owned(),
+                status: SessionStatus::Expired,
+                country: "MA".to_owned(),
+                document_type: DocumentType::NationalId,
+                checks: Check::DEFAULT.to_vec(),
+                uploaded: Vec::new(),
+                metadata: [("test".to_owned(), true.into())].into_iter().collect(),
+                created_at: now,
+                expires_at: now,
             }));
         }
         EventType::VerificationCompleted => (Status::Verified, None),

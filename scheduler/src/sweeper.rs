@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use txid_shared::api::{Event, EventData, ExpiredSession};
 use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::conclude::{ConcludeError, Context, conclude};
 use txid_shared::config::{self, ms};
 use txid_shared::partial::Partial;
 use txid_shared::partials::{PartialsError, Sealed};
-use txid_shared::sealed::open_partials;
+use txid_shared::request::SealedRequest;
+use txid_shared::sealed::{open_partials, seal_event};
 use txid_shared::services::Services;
-use txid_shared::store::{Case, Overdue, StoreError};
+use txid_shared::store::{Case, Overdue, Session, StoreError};
 use txid_shared::telemetry::Metrics;
-use txid_shared::words::{Stage, Status};
+use txid_shared::words::{EventType, SessionStatus, Stage, Status};
 
 /// Rows per look; more of them come in the next one.
 const BATCH: i64 = 500;
@@ -134,9 +136,18 @@ impl Sweeper {
 
     /// Sessions whose time is up: their uploads are unreadable from then on, and removed.
     pub async fn expire_sessions(&self) -> Result<(), SweepError> {
-        for session in self.context.store.expire_sessions(self.context.clock.now(), BATCH).await? {
-            self.blobs.remove_all(&format!("{}/{}", session.account_id, session.verification_id)).await?;
-            tracing::info!(session.id = %session.id, "session expired");
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        for session in store.overdue_sessions(now, BATCH).await? {
+            let key = store.session_key(&session).await?;
+            let request = SealedRequest::open(&key, session.verification_id, &session.sealed_request);
+            let webhook_url = request.map_err(StoreError::from)?.webhook_url;
+            let event = Event::new(EventType::SessionExpired, told_of(&session), now);
+            let account_key = store.account_key(session.account_id).await?;
+            let sealed = seal_event(&account_key, &event).map_err(StoreError::from)?;
+            if store.expire_session(&session, &sealed, webhook_url.as_deref(), now).await? {
+                self.blobs.remove_all(&format!("{}/{}", session.account_id, session.verification_id)).await?;
+                tracing::info!(session.id = %session.id, "session expired");
+            }
         }
         Ok(())
     }
@@ -220,4 +231,19 @@ impl Sweeper {
         }
         Ok(enqueued)
     }
+}
+
+fn told_of(session: &Session) -> EventData {
+    EventData::Session(Box::new(ExpiredSession {
+        id: session.id,
+        object: ExpiredSession::OBJECT.to_owned(),
+        status: SessionStatus::Expired,
+        country: session.declared.country.clone(),
+        document_type: session.declared.document_type,
+        checks: session.checks.clone(),
+        uploaded: session.images.iter().map(|image| image.image).collect(),
+        metadata: session.metadata.clone(),
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+    }))
 }

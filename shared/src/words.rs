@@ -220,6 +220,8 @@ words! {
         VerificationReview => "identity.verification.review",
         VerificationError => "identity.verification.error",
         FraudSignalDetected => "fraud.signal.detected",
+        /// Nobody completed it in time.
+        SessionExpired => "identity.session.expired",
         /// Told to the account's other endpoints.
         WebhookDisabled => "developer.webhook.disabled",
     }

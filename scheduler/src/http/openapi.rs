@@ -7,7 +7,7 @@ use super::{
 use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayItems, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -72,7 +72,7 @@ use utoipa::{Modify, OpenApi};
     ),
     components(schemas(Event, ThinEvent)),
     security(("api_key" = [])),
-    modifiers(&ApiKey, &Allowance),
+    modifiers(&ApiKey, &Allowance, &Undecided),
     tags(
         (name = "identity", description = "Verifications"),
         (name = "developers", description = "Webhook endpoints and deliveries, events, API keys, limits, usage, logs"),
@@ -98,6 +98,39 @@ impl Modify for ApiKey {
             .description(Some("The client token of a session: `cst_…`, for its uploads alone."))
             .build();
         components.add_security_scheme("client_token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// A verification has the fields of a verdict once it is decided, and none of them before. What serde flattens
+/// from an `Option` is described as a verdict or null, and an object is neither.
+struct Undecided;
+
+impl Modify for Undecided {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.schemas.values_mut().for_each(undecided);
+    }
+}
+
+fn undecided(schema: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => object.properties.values_mut().for_each(undecided),
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                undecided(items);
+            }
+        }
+        Schema::AllOf(parts) => {
+            for part in &mut parts.items {
+                if let RefOr::T(Schema::OneOf(choice)) = part {
+                    let verdict = choice.items.iter().find(|item| matches!(item, RefOr::Ref(_))).cloned();
+                    let either = AnyOfBuilder::new().item(ObjectBuilder::new());
+                    *part = verdict.into_iter().fold(either, AnyOfBuilder::item).into();
+                }
+            }
+        }
+        _ => {}
     }
 }
 

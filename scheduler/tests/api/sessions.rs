@@ -138,14 +138,25 @@ async fn an_expired_session_takes_nothing_and_its_uploads_are_gone() {
     let scene = Scene::new().await;
     let mut body = national_id();
     body["expires_in"] = json!(60);
+    body["webhook_url"] = json!("https://example.com/expired");
     let session = open(&scene, body).await;
     let front = json!({ "side": "front", "image": base64(&jpeg(1280, 720)) });
     assert_eq!(upload(&scene, &session, &front).await.status, 201);
     scene.clock.advance(jiff::SignedDuration::from_secs(61));
     assert_eq!(upload(&scene, &session, &front).await.status, 409);
-    scene.sweeper().expire_sessions().await.unwrap();
+    for _ in 0..2 {
+        scene.sweeper().expire_sessions().await.unwrap();
+    }
     let shown = scene.get(&path(&session, "")).await;
     assert_eq!((&shown.body["status"], scene.blobs()), (&json!("expired"), 0));
+    let told: Vec<(String, String)> = sqlx::query_as(
+        "SELECT events.type, deliveries.url FROM events JOIN deliveries ON deliveries.event_id = events.id",
+    )
+    .fetch_all(&scene.database)
+    .await
+    .unwrap();
+    let expected = ("identity.session.expired".to_owned(), "https://example.com/expired".to_owned());
+    assert_eq!(told, [expected], "once, though the sweeper came twice");
     assert_eq!(complete(&scene, &session, &json!({})).await.status, 409);
     scene.end().await;
 }

@@ -1,6 +1,6 @@
 //! What a webhook endpoint receives.
 
-use super::{Verification, Webhook};
+use super::{ExpiredSession, Verification, Webhook};
 use crate::ids::EventId;
 use crate::words::{Check, DisabledReason, EventType, ReasonCode, Severity};
 use jiff::Timestamp;
@@ -33,6 +33,7 @@ pub struct Event {
 pub enum EventData {
     Verification(Box<Verification>),
     Webhook(Box<Webhook>),
+    Session(Box<ExpiredSession>),
 }
 
 impl Event {

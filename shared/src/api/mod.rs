@@ -3,11 +3,13 @@
 mod error;
 mod event;
 mod request;
+mod session;
 mod verification;
 mod webhook;
 
 pub use error::*;
 pub use event::*;
 pub use request::*;
+pub use session::ExpiredSession;
 pub use verification::*;
 pub use webhook::*;

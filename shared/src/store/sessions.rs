@@ -1,7 +1,7 @@
 //! Sessions: a phone uploads picture by picture with a token of its own; completing one makes a verification.
 
 use super::time::Time;
-use super::verifications::Declared;
+use super::verifications::{Declared, OutgoingEvent};
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
 use crate::blobs::crypto::SealingKey;
@@ -142,26 +142,59 @@ impl Store {
         Ok(account_key.unwrap_key(&session.verification_id.to_string(), wrapped)?)
     }
 
-    /// Open sessions whose time is up, `limit` at most: their keys are destroyed, and with them the uploads.
-    /// As they were before.
-    pub async fn expire_sessions(&self, now: Timestamp, limit: i64) -> Result<Vec<Session>, StoreError> {
-        let rows = sqlx::query(
-            "/* expire_sessions */ WITH due AS (
-               SELECT id, account_id, key_id, verification_id, wrapped_key, status, country, document_type, checks,
-                 metadata, images, sealed_request, created_at, expires_at, completed_at
-               FROM sessions WHERE status IN ('pending', 'ready') AND expires_at <= $1
-               ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-             ), expired AS (
-               UPDATE sessions SET status = 'expired', wrapped_key = NULL, images = '[]', sealed_request = ''
-               FROM due WHERE sessions.id = due.id
-             )
-             SELECT * FROM due",
-        )
-        .bind(Time(now))
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+    /// Open sessions whose time is up, `limit` at most.
+    pub async fn overdue_sessions(&self, now: Timestamp, limit: i64) -> Result<Vec<Session>, StoreError> {
+        let query = sqlx::query(select_sessions!(
+            "overdue_sessions",
+            "status IN ('pending', 'ready') AND expires_at <= $1 ORDER BY expires_at LIMIT $2"
+        ));
+        let rows = query.bind(Time(now)).bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(session).collect()
+    }
+
+    /// Ends a session: its key is destroyed, and with it what was uploaded; `event` goes to the account's endpoints
+    /// and to the session's own address. False: it was completed, or another was faster.
+    pub async fn expire_session(
+        &self,
+        session: &Session,
+        event: &OutgoingEvent,
+        webhook_url: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (expired,): (i64,) = sqlx::query_as(
+            "/* expire_session */ WITH expired AS (
+               UPDATE sessions SET status = 'expired', wrapped_key = NULL, images = '[]', sealed_request = ''
+               WHERE id = $1 AND status IN ('pending', 'ready')
+               RETURNING id, account_id, verification_id
+             ), told AS (
+               INSERT INTO events (id, account_id, type, sealed_body, created_at)
+               SELECT $2, account_id, $3, $4, $5 FROM expired RETURNING id, account_id, type
+             ), subscribed AS (
+               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
+               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url, 'pending', $5, $5
+               FROM told JOIN endpoints ON endpoints.account_id = told.account_id
+               WHERE endpoints.enabled AND told.type = ANY (endpoints.events)
+             ), requested AS (
+               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
+               SELECT gen_random_uuid(), told.id, NULL, $6, 'pending', $5, $5 FROM told WHERE $6 IS NOT NULL
+             ), audited AS (
+               INSERT INTO audit (account_id, verification_id, at, actor, action, details)
+               SELECT account_id, verification_id, $5, 'sweeper', 'session.expired',
+                 jsonb_build_object('session', $7::text)
+               FROM expired
+             )
+             SELECT count(*) FROM expired",
+        )
+        .bind(session.id.uuid())
+        .bind(event.id.uuid())
+        .bind(event.event_type.as_str())
+        .bind(event.sealed_body.as_slice())
+        .bind(Time(now))
+        .bind(webhook_url)
+        .bind(session.id.to_string())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(expired == 1)
     }
 }
 
