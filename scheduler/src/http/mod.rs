@@ -16,6 +16,7 @@ pub(crate) mod openapi;
 mod query;
 mod requests;
 mod sessions;
+mod uploads;
 mod usage;
 mod validate;
 mod verifications;
@@ -119,8 +120,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/validate", post(validate::validate))
         .route("/v1/identity/sessions", post(sessions::create))
         .route("/v1/identity/sessions/{id}", get(sessions::show))
-        .route("/v1/identity/sessions/{id}/documents", post(sessions::upload))
-        .route("/v1/identity/sessions/{id}/documents/{side}", put(sessions::put))
+        .route("/v1/identity/sessions/{id}/documents", post(uploads::upload))
+        .route("/v1/identity/sessions/{id}/documents/{side}", put(uploads::put))
         .route("/v1/identity/sessions/{id}/complete", post(sessions::complete))
         .route("/v1/identity/documents/{id}", get(documents::show))
         .route("/v1/identity/documents/{id}/download", get(documents::download))

@@ -1,8 +1,8 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    deliveries, documents, health, keys, lifecycle, limits, oneshots, requests, sessions, usage, validate,
-    verifications, verify, webhooks,
+    deliveries, documents, health, keys, lifecycle, limits, oneshots, requests, sessions, uploads, usage,
+    validate, verifications, verify, webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
@@ -35,8 +35,8 @@ use utoipa::{Modify, OpenApi};
         validate::validate,
         sessions::create,
         sessions::show,
-        sessions::upload,
-        sessions::put,
+        uploads::upload,
+        uploads::put,
         sessions::complete,
         documents::show,
         documents::download,

@@ -1,16 +1,15 @@
-//! Sessions: a backend opens one, a phone uploads picture by picture without an API key, the backend completes it.
+//! Sessions: a backend opens one, a phone uploads picture by picture without an API key (`uploads.rs`), the
+//! backend completes it.
 
 use super::Api;
 use super::auth::Caller;
 use super::body;
 use super::envelope::Refusal;
 use super::idempotency::Answer;
-use super::validate::{Validation, validated};
 use super::verifications::{no_such, unreadable};
 use super::verify::{Entry, answer, enter, parsed, wait};
 use crate::form::Form;
-use crate::images::LowResolution;
-use crate::submission::{self, Picture, Submission, inspected, picture_in};
+use crate::submission::{self, Submission};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
@@ -104,7 +103,7 @@ pub(super) struct UploadedDocument {
     side: ImageRole,
 }
 
-fn object(session: Session) -> SessionObject {
+pub(super) fn object(session: Session) -> SessionObject {
     let missing = missing(&session);
     let completed = session.status == SessionStatus::Completed;
     let is_document = |image: &&ImageInfo| image.image != ImageRole::Selfie;
@@ -132,7 +131,7 @@ fn object(session: Session) -> SessionObject {
     }
 }
 
-fn missing(session: &Session) -> Vec<ImageRole> {
+pub(super) fn missing(session: &Session) -> Vec<ImageRole> {
     let there = |role: &ImageRole| session.images.iter().any(|image| image.image == *role);
     let mut required = required_images(session.declared.document_type, &session.checks);
     required.retain(|role| !there(role));
@@ -166,7 +165,12 @@ impl FromRequestParts<Arc<Api>> for Visitor {
 
 impl Visitor {
     /// The session with `id`, if this visitor may see it.
-    async fn session(&self, api: &Api, id: &str, permission: Permission) -> Result<Session, Refusal> {
+    pub(super) async fn session(
+        &self,
+        api: &Api,
+        id: &str,
+        permission: Permission,
+    ) -> Result<Session, Refusal> {
         let id: SessionId = id.parse().map_err(|_| no_such("session"))?;
         match self {
             Self::Phone(session) if session.id == id => Ok((**session).clone()),
@@ -180,7 +184,7 @@ impl Visitor {
     }
 }
 
-fn lost(error: &StoreError) -> Refusal {
+pub(super) fn lost(error: &StoreError) -> Refusal {
     Refusal::unavailable("a session cannot be read", error)
 }
 
@@ -280,138 +284,7 @@ pub(super) async fn show(
     Ok(Json(object(visitor.session(&api, &id, Permission::IdentityRead).await?)))
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body; its fields are read one by one to name the wrong one")]
-pub(super) struct UploadRequest {
-    /// `front`, `back`, `selfie`, or as in `verify`. Also taken as `type`.
-    side: ImageRole,
-    /// JPEG or PNG, at most 10 MB, as base64 or as a `data:` URL.
-    #[schema(format = Byte)]
-    image: String,
-}
-
-/// What an upload is answered: whether it will do, at once, while the person still holds the document.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Uploaded {
-    #[schema(value_type = String, example = "doc_01JDC3Z5V0000000000000000")]
-    id: DocumentId,
-    /// Always `identity.document`.
-    object: &'static str,
-    side: ImageRole,
-    quality: Validation,
-    session: SessionObject,
-}
-
-/// Upload a picture to a session
-///
-/// With an API key or the session's client token. A second picture of a side replaces the first.
-#[utoipa::path(post, path = "/v1/identity/sessions/{id}/documents", tag = "identity",
-    params(("id" = String, Path, description = "`sess_…`")), request_body = UploadRequest,
-    responses(
-        (status = 201, description = "Stored; with its quality", body = Uploaded),
-        (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
-        (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
-        (status = 403, description = "forbidden: the key lacks `identity:write`", body = ErrorBody),
-        (status = 404, description = "not_found", body = ErrorBody),
-        (status = 409, description = "invalid_state: completed or expired", body = ErrorBody),
-        (status = 413, description = "image_too_large: the whole request", body = ErrorBody),
-        (status = 415, description = "invalid_request: neither JSON nor multipart", body = ErrorBody),
-        (status = 422, description = "image_too_large, image_too_small, unsupported_media, invalid_document",
-            body = ErrorBody),
-    ),
-    security(("api_key" = []), ("client_token" = [])))]
-pub(super) async fn upload(
-    State(api): State<Arc<Api>>,
-    visitor: Visitor,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<(StatusCode, Json<Uploaded>), Refusal> {
-    let session = visitor.session(&api, &id, Permission::IdentityWrite).await?;
-    let (head, body) = request.into_parts();
-    let _room = api.room.take(&head.headers).await;
-    let picture = parsed(head, body, |form| {
-        form.only(&["side", "type", "image"])?;
-        let field = if form.all("side").is_empty() { "type" } else { "side" };
-        let side = form.text(field)?.ok_or_else(|| ApiError::missing("side"))?;
-        let role = side_named(&side).ok_or_else(|| no_side(field))?;
-        let picture = picture_in("image", form, role, LowResolution::Note)?;
-        picture.ok_or_else(|| ApiError::missing("image"))
-    })
-    .await?;
-    store(&api, session.id, picture).await
-}
-
-/// Upload a picture to a session as it is
-///
-/// The body is the JPEG or PNG. The addresses in `upload_urls` carry the client token.
-#[utoipa::path(put, path = "/v1/identity/sessions/{id}/documents/{side}", tag = "identity",
-    params(
-        ("id" = String, Path, description = "`sess_…`"),
-        ("side" = String, Path, description = "`front`, `back`, `selfie`, or as in `verify`"),
-        ("token" = Option<String>, Query, description = "The client token, where no `Authorization` is sent"),
-    ),
-    request_body(content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
-    responses(
-        (status = 201, description = "Stored; with its quality", body = Uploaded),
-        (status = 400, description = "missing_parameter: no picture", body = ErrorBody),
-        (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
-        (status = 403, description = "forbidden: the key lacks `identity:write`", body = ErrorBody),
-        (status = 404, description = "not_found: the session, or the side", body = ErrorBody),
-        (status = 409, description = "invalid_state: completed or expired", body = ErrorBody),
-        (status = 413, description = "image_too_large: the whole request", body = ErrorBody),
-        (status = 422, description = "image_too_large, image_too_small, unsupported_media, invalid_document",
-            body = ErrorBody),
-    ),
-    security(("api_key" = []), ("client_token" = [])))]
-pub(super) async fn put(
-    State(api): State<Arc<Api>>,
-    visitor: Visitor,
-    Path((id, side)): Path<(String, String)>,
-    request: Request,
-) -> Result<(StatusCode, Json<Uploaded>), Refusal> {
-    let session = visitor.session(&api, &id, Permission::IdentityWrite).await?;
-    let role = side_named(&side).ok_or_else(|| no_such("side"))?;
-    let (head, body) = request.into_parts();
-    let _room = api.room.take(&head.headers).await;
-    let bytes = body::collect(&head.headers, body).await?;
-    let picture = inspected("image", role, bytes, LowResolution::Note)?;
-    store(&api, session.id, picture).await
-}
-
-/// Both namings are taken.
-fn side_named(side: &str) -> Option<ImageRole> {
-    side.parse().ok()
-}
-
-fn no_side(field: &str) -> ApiError {
-    ApiError::invalid(field, format!("`{field}` must be `front`, `back` or `selfie`"))
-}
-
-async fn store(api: &Api, id: SessionId, picture: Picture) -> Result<(StatusCode, Json<Uploaded>), Refusal> {
-    let role = picture.info.image;
-    let quality = validated(api, picture.bytes.clone(), role).await?;
-    let upload = api.store.upload(id).await.map_err(|error| lost(&error))?;
-    let upload = upload.ok_or_else(|| no_such("session"))?;
-    closed(&upload.session, api.clock.now())?;
-    let key = api.store.session_key(&upload.session).await.map_err(|error| lost(&error))?;
-    let (account, verification) = (upload.session.account_id, upload.session.verification_id);
-    let stored = api.blobs.put(&key, &format!("{account}/{verification}/{role}"), &picture.bytes).await;
-    stored.map_err(|error| Refusal::unavailable("a picture cannot be stored", &error))?;
-    let left = missing(&upload.session);
-    let ready = left.iter().all(|missing| *missing == role);
-    let status = if ready { SessionStatus::Ready } else { SessionStatus::Pending };
-    let session = upload.stored(picture.info, status).await.map_err(|error| lost(&error))?;
-    let uploaded = Uploaded {
-        id: verification.document(role),
-        object: "identity.document",
-        side: role,
-        quality,
-        session: object(session),
-    };
-    Ok((StatusCode::CREATED, Json(uploaded)))
-}
-
-fn closed(session: &Session, now: jiff::Timestamp) -> Result<(), ApiError> {
+pub(super) fn closed(session: &Session, now: jiff::Timestamp) -> Result<(), ApiError> {
     if session.is_open(now) {
         return Ok(());
     }

@@ -1,7 +1,8 @@
 //! What happens to verifications besides their verdict: they are listed and erased.
 
+use super::acceptance::Retention;
 use super::time::Time;
-use super::verifications::{Retention, Row, full_row};
+use super::verifications::{Row, full_row};
 use super::{Store, StoreError};
 use crate::ids::{AccountId, VerificationId};
 use crate::words::{DocumentType, Status};

@@ -1,6 +1,7 @@
 //! Postgres: the only folder that holds SQL, one file per aggregate. Each statement starts with its
 //! function's name, so that a slow query in the server's log leads here.
 
+mod acceptance;
 mod accounts;
 mod audit;
 mod batch;
@@ -18,6 +19,7 @@ mod troubles;
 mod usage;
 mod verifications;
 
+pub use acceptance::{Acceptance, Declared, Retention};
 pub use accounts::{Account, AccountKeys, AccountRow};
 pub use audit::{AuditEntry, Chain};
 pub use deliveries::{
@@ -34,7 +36,7 @@ pub use request_logs::{RequestFilter, RequestLog};
 pub use sessions::{Session, Upload};
 pub use troubles::{DeadLetter, Overdue};
 pub use usage::{Calls, EndpointUsage, UsageDay, VerificationsOfDay};
-pub use verifications::{Acceptance, Case, Declared, Finish, OutgoingEvent, Retention, Row};
+pub use verifications::{Case, Finish, OutgoingEvent, Row};
 
 use crate::blobs::crypto::{CryptoError, MasterKeys};
 use crate::config::{self, ms};
@@ -100,7 +102,7 @@ impl Batches {
     fn new(pool: &PgPool) -> Self {
         Self {
             api_key: Batch::new(pool.clone(), keys::authenticate),
-            accept: Batch::new(pool.clone(), verifications::accept),
+            accept: Batch::new(pool.clone(), acceptance::accept),
             case: Batch::new(pool.clone(), verifications::cases),
             finish: Batch::new(pool.clone(), verifications::finish),
             record_attempt: Batch::new(pool.clone(), deliveries::record_attempts),

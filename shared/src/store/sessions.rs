@@ -1,7 +1,8 @@
 //! Sessions: a phone uploads picture by picture with a token of its own; completing one makes a verification.
 
+use super::acceptance::Declared;
 use super::time::Time;
-use super::verifications::{Declared, OutgoingEvent};
+use super::verifications::OutgoingEvent;
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
 use crate::blobs::crypto::SealingKey;
