@@ -17,4 +17,5 @@ mod sessions;
 mod sharing;
 mod strangers;
 mod upgrade;
+mod vocabulary;
 mod webhooks;
