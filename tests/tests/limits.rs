@@ -1,6 +1,5 @@
 //! Limits over processes that die.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
 
 use std::time::Duration;
 use txid_shared::task::Tasks;
