@@ -1,6 +1,5 @@
 //! Limits over processes that die.
 
-
 use std::time::Duration;
 use txid_shared::task::Tasks;
 use txid_shared::words::Plan;
