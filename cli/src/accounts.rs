@@ -5,6 +5,7 @@ use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use txid_shared::clock::Clock;
+use txid_shared::store::Retention;
 use txid_shared::words::{KeyMode, Plan};
 
 #[derive(Subcommand)]
@@ -20,6 +21,17 @@ pub enum AccountsCommand {
     },
     /// Change an account's plan; it counts from the next call on.
     SetPlan { name: String, plan: Plan },
+    /// Change how long what an account sends is kept, in place of `[retention]`; it counts from the next
+    /// verification on. What is not named is as in the configuration.
+    SetRetention {
+        name: String,
+        /// Pictures and evidence, in days.
+        #[arg(long)]
+        images_days: Option<u32>,
+        /// Everything about a verification, in days.
+        #[arg(long)]
+        data_days: Option<u32>,
+    },
 }
 
 pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::Result<ExitCode> {
@@ -50,6 +62,17 @@ pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::R
                 "there is no account `{name}`"
             );
             eprintln!("{name} is on the plan {plan}");
+        }
+        AccountsCommand::SetRetention { name, images_days, data_days } => {
+            let seconds = |days: Option<u32>| days.map(|days| i64::from(days) * 86_400);
+            let retention = Retention { images_s: seconds(images_days), data_s: seconds(data_days) };
+            anyhow::ensure!(
+                store.set_retention(&name, retention, OPERATOR, now).await?,
+                "there is no account `{name}`"
+            );
+            let shown =
+                |days: Option<u32>| days.map_or("as configured".to_owned(), |days| format!("{days} days"));
+            eprintln!("{name} keeps pictures {}, the rest {}", shown(images_days), shown(data_days));
         }
     }
     Ok(ExitCode::SUCCESS)

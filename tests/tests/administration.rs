@@ -77,7 +77,25 @@ async fn accounts_are_made_and_put_on_a_plan_by_command() {
     let plans: Vec<(&str, &str)> = plans.iter().map(|words| (words[3], words[1])).collect();
     // The account of test data goes along.
     assert_eq!(plans, [("shop", "growth"), ("kiosk", "free"), ("shop", "growth")], "{listed}");
-    for wrong in [["accounts", "set-plan", "nobody", "free"], ["accounts", "set-plan", "shop", "gold"]] {
+    let (_, told) = said(&space, &["accounts", "set-retention", "shop", "--images-days", "30"]);
+    assert!(told.contains("pictures 30 days, the rest as configured"), "{told}");
+    let pool = space.database().await.unwrap();
+    let kept: Vec<(String, Option<i64>)> =
+        sqlx::query_as("SELECT name, retain_images_s FROM accounts ORDER BY id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    pool.close().await;
+    let days = Some(30 * 86_400);
+    assert_eq!(
+        kept,
+        [("shop".to_owned(), days), ("kiosk".to_owned(), None), ("shop (test)".to_owned(), days)]
+    );
+    for wrong in [
+        ["accounts", "set-plan", "nobody", "free"],
+        ["accounts", "set-plan", "shop", "gold"],
+        ["accounts", "set-retention", "nobody", "--data-days=1"],
+    ] {
         assert!(!txid(&space, &wrong).status.success());
     }
     space.remove().await.unwrap();

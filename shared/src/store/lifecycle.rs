@@ -233,17 +233,36 @@ impl Store {
         Ok(())
     }
 
-    /// From now on, for what an account sends. False: there is no such account.
-    pub async fn set_retention(&self, account: AccountId, retention: Retention) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "/* set_retention */ UPDATE accounts SET retain_images_s = $2, retain_data_s = $3 WHERE id = $1",
+    /// From now on, for what the account of that name and its test twin send. False: no such account.
+    pub async fn set_retention(
+        &self,
+        name: &str,
+        retention: Retention,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (changed,): (i64,) = sqlx::query_as(
+            "/* set_retention */ WITH changed AS (
+               UPDATE accounts SET retain_images_s = $2, retain_data_s = $3
+               WHERE name = $1 AND live_account_id IS NULL RETURNING id
+             ), twin AS (
+               UPDATE accounts SET retain_images_s = $2, retain_data_s = $3
+               FROM changed WHERE accounts.live_account_id = changed.id
+             ), audited AS (
+               INSERT INTO audit (account_id, at, actor, action, details)
+               SELECT id, $4, $5, 'account.retention_set', jsonb_build_object('images_s', $2, 'data_s', $3)
+               FROM changed
+             )
+             SELECT count(*) FROM changed",
         )
-        .bind(account.uuid())
+        .bind(name)
         .bind(retention.images_s)
         .bind(retention.data_s)
-        .execute(&self.pool)
+        .bind(Time(now))
+        .bind(actor)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(changed == 1)
     }
 }
 
