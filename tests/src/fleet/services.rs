@@ -24,6 +24,9 @@ fn service(variable: &str, default: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
+/// SQLSTATE
+const DEADLOCK: &str = "40P01";
+
 impl Space {
     pub async fn new() -> anyhow::Result<Self> {
         Self::on_broker(&service("TXID_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")).await
@@ -162,7 +165,14 @@ impl Space {
     pub async fn remove(self) -> anyhow::Result<()> {
         let pool = self.database().await?;
         let statement = format!("DROP SCHEMA \"{}\" CASCADE", self.schema);
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await?;
+        // Processes of the test may still be writing: a statement over two tables and this one can wait for
+        // each other, and Postgres then ends one of them.
+        loop {
+            match sqlx::raw_sql(sqlx::AssertSqlSafe(statement.clone())).execute(&pool).await {
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DEADLOCK) => {}
+                removed => break removed.map(drop)?,
+            }
+        }
         pool.close().await;
         let config = self.config()?;
         let connection = lapin::Connection::connect(config.broker.url.reveal(), Default::default()).await?;
