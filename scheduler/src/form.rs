@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use txid_shared::api::{ApiError, ErrorCode};
 
 /// One value of one field.
@@ -110,6 +112,27 @@ impl<'a> Form<'a> {
             Some(given) => given.text(name)?,
         };
         Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// A string that stands for something else. `wanted` says what it should have been.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, ApiError> {
+        let refused = |_| ApiError::invalid(name, format!("`{name}` must be {wanted}"));
+        self.text(name)?.map(|text| text.parse().map_err(refused)).transpose()
+    }
+
+    /// A value within `bounds`, which `wanted` says in words.
+    pub(crate) fn within<T: DeserializeOwned + PartialOrd>(
+        &self,
+        name: &str,
+        bounds: RangeInclusive<T>,
+        wanted: &str,
+    ) -> Result<Option<T>, ApiError> {
+        match self.structure(name, wanted)? {
+            Some(value) if !bounds.contains(&value) => {
+                Err(ApiError::invalid(name, format!("`{name}` must be {wanted}")))
+            }
+            given => Ok(given),
+        }
     }
 
     /// A structure; in multipart as JSON text. `wanted` says what it should have been.

@@ -1,14 +1,13 @@
 //! What the header of a picture says, read before any pixel is: format, size, completeness.
 //! Costs a walk over the file's segments, no decoding, so that a bomb is refused for free.
 
+use txid_imaging::MAX_PIXELS;
 use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::policy::Thresholds;
 use txid_shared::words::ImageRole;
 
 /// The contract's limit on one decoded upload.
 pub(crate) const LARGEST_BYTES: usize = 10 * 1024 * 1024;
-/// The contract's limit on pixels; 50 MP as RGB are 150 MB.
-const MOST_PIXELS: u64 = 50_000_000;
 /// Longer side of a document. Our floor: with fewer pixels nothing on a card can be read, so there is
 /// no point in queueing it; between this and 1280×720 the verdict notes the low resolution.
 const SHORTEST_LONG_SIDE_PX: u32 = 640;
@@ -137,7 +136,7 @@ fn bounded(width_px: u32, height_px: u32) -> Result<Dimensions, Flaw> {
     if width_px == 0 || height_px == 0 {
         return Err(Flaw::Damaged("it has no pixels"));
     }
-    if u64::from(width_px) * u64::from(height_px) > MOST_PIXELS {
+    if u64::from(width_px) * u64::from(height_px) > MAX_PIXELS {
         return Err(Flaw::TooManyPixels(dimensions));
     }
     Ok(dimensions)

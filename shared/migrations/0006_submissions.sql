@@ -16,9 +16,8 @@ CREATE TABLE idempotency (
     -- sha256 of what was asked, pictures included
     fingerprint      bytea NOT NULL,
     request_id       text NOT NULL,
-    -- what it made, if that is a verification: then the answer is sealed under its data key, else under
-    -- the account key
-    verification_id  uuid,
+    -- what it made; the answer is sealed under its data key
+    verification_id  uuid NOT NULL,
     -- both absent while the first caller still waits
     status_code      integer,
     sealed_answer    bytea,

@@ -103,15 +103,17 @@ pub(super) async fn authenticate(api: &Api, headers: &HeaderMap, address: Option
 
 /// Only what looks like a key is looked up: there are other tokens than keys.
 fn presented(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let header = headers.get(AUTHORIZATION).ok_or_else(|| nobody("send `Authorization: Bearer txc_…`"))?;
-    let key = header
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| key.trim())
-        .ok_or_else(|| nobody("`Authorization` must be `Bearer txc_…`"))?;
+    if !headers.contains_key(AUTHORIZATION) {
+        return Err(nobody("send `Authorization: Bearer txc_…`"));
+    }
+    let key = bearer(headers).ok_or_else(|| nobody("`Authorization` must be `Bearer txc_…`"))?;
     Some(key).filter(|key| key.starts_with(KEYS_BEGIN)).ok_or_else(|| nobody("no such API key"))
+}
+
+/// What stands behind `Bearer`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// A caller without an address comes from nowhere that a list could name.

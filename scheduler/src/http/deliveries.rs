@@ -205,10 +205,8 @@ pub(super) async fn replay(
 fn parse_replay(form: &Form<'_>) -> Result<Replay, ApiError> {
     form.only(&["since", "until", "status"])?;
     let time = |name: &str| -> Result<Timestamp, ApiError> {
-        let text = form.text(name)?.ok_or_else(|| ApiError::missing(name))?;
-        let wrong =
-            |_| ApiError::invalid(name, format!("`{name}` must be a time such as 2026-01-31T12:00:00Z"));
-        let time = text.parse::<Timestamp>().map_err(wrong)?;
+        let given = form.parsed::<Timestamp>(name, "a time such as 2026-01-31T12:00:00Z")?;
+        let time = given.ok_or_else(|| ApiError::missing(name))?;
         // Nothing was sent before, and Postgres has an earliest time.
         Ok(time.max(Timestamp::UNIX_EPOCH))
     };

@@ -14,7 +14,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use txid_shared::api::{ApiError, ErrorCode};
-use txid_shared::store::{Claim, Claimed, StoreError};
+use txid_shared::store::Claim;
+use utoipa::IntoParams;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -23,6 +24,15 @@ const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=255;
 /// What a caller is told to wait while the first request is under way.
 const RETRY_AFTER_S: u32 = 1;
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents the header, which `Key` reads")]
+pub(super) struct IdempotencyHeader {
+    /// Letters, digits and `-_:.`; the same request again within 24 hours gets the same answer
+    #[param(rename = "Idempotency-Key", min_length = 10, max_length = 255)]
+    idempotency_key: Option<String>,
+}
 
 /// The key that a request brings.
 pub(super) struct Key {
@@ -66,17 +76,15 @@ impl Key {
 
 /// The answer to a request whose key was used before, if it was: the one then given, `in_progress` or conflict.
 pub(super) async fn replay(api: &Api, caller: &Caller, claim: &Claim) -> Result<Option<Response>, Refusal> {
-    let claimed = |found: Result<Option<Claimed>, StoreError>| {
-        found.map_err(|error| Refusal::unavailable("an idempotency record cannot be read", &error))
-    };
-    let Some(before) = claimed(api.store.claimed(claim, api.clock.now()).await)? else { return Ok(None) };
+    let before = api.store.claimed(claim, api.clock.now()).await;
+    let before =
+        before.map_err(|error| Refusal::unavailable("an idempotency record cannot be read", &error))?;
+    let Some(before) = before else { return Ok(None) };
     if before.fingerprint != claim.fingerprint {
         let message = "this `Idempotency-Key` was used with another request";
         return Err(ApiError::new(ErrorCode::IdempotencyKeyConflict, message).into());
     }
-    let Some(id) = before.verification_id else {
-        return sealed_for_account(api, caller, claim, before).await;
-    };
+    let id = before.verification_id;
     let row = api.store.any_purpose(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
     let row = row.ok_or_else(|| no_such("verification: what this request made was erased"))?;
     let key = api.store.data_key(&row.case).await.map_err(|error| unreadable(&error))?;
@@ -93,18 +101,6 @@ pub(super) async fn replay(api: &Api, caller: &Caller, claim: &Claim) -> Result<
         claim.seal(&key, answer.status.as_u16(), &answer.body).map_err(|error| unreadable(&error))?;
     api.store.answered(claim, &sealed).await.map_err(|error| unreadable(&error))?;
     Ok(Some(replayed(answer.status.as_u16(), answer.body, &before.request_id)))
-}
-
-async fn sealed_for_account(
-    api: &Api,
-    caller: &Caller,
-    claim: &Claim,
-    before: Claimed,
-) -> Result<Option<Response>, Refusal> {
-    let Some(answer) = &before.answer else { return Err(in_progress().into()) };
-    let key = api.store.account_key(caller.account_id).await.map_err(|error| unreadable(&error))?;
-    let body = claim.open(&key, answer).map_err(|error| unreadable(&error))?;
-    Ok(Some(replayed(answer.status_code, body, &before.request_id)))
 }
 
 fn in_progress() -> ApiError {

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::str::FromStr;
 use std::sync::Arc;
 use txid_shared::api::{ApiError, ErrorBody, ErrorCode};
 use txid_shared::config::Secret;
@@ -128,7 +127,7 @@ pub(super) async fn create(
     let now = api.clock.now();
     let new = new_key(&form, now)?;
     caller.may_grant(&new.permissions).map_err(|error| error.param("permissions"))?;
-    let mode = word(&form, "mode", "`live` or `test`")?.unwrap_or(caller.mode);
+    let mode = form.parsed("mode", "`live` or `test`")?.unwrap_or(caller.mode);
     let failed = |error| Refusal::unavailable("an API key cannot be created", &error);
     let account = match (caller.mode, mode) {
         (KeyMode::Test, KeyMode::Live) => {
@@ -160,7 +159,7 @@ fn new_key(form: &Form<'_>, now: Timestamp) -> Result<NewKey, ApiError> {
     if permissions.is_empty() {
         return Err(ApiError::invalid("permissions", "`permissions` must name at least one"));
     }
-    let expires_at: Option<Timestamp> = word(form, "expires_at", "a time such as 2027-01-31T12:00:00Z")?;
+    let expires_at: Option<Timestamp> = form.parsed("expires_at", "a time such as 2027-01-31T12:00:00Z")?;
     if expires_at.is_some_and(|expiry| expiry <= now) {
         return Err(ApiError::invalid("expires_at", "`expires_at` must lie in the future"));
     }
@@ -173,20 +172,12 @@ fn new_key(form: &Form<'_>, now: Timestamp) -> Result<NewKey, ApiError> {
         return Err(ApiError::invalid("allowed_ips", message));
     }
     let wanted = format!("a whole number from 1 to {HIGHEST_RATE_LIMIT}");
-    let rate_limit: Option<u32> = form.structure("rate_limit", &wanted)?;
-    if rate_limit.is_some_and(|calls| !(1..=HIGHEST_RATE_LIMIT).contains(&calls)) {
-        return Err(ApiError::invalid("rate_limit", format!("`rate_limit` must be {wanted}")));
-    }
+    let rate_limit: Option<u32> = form.within("rate_limit", 1..=HIGHEST_RATE_LIMIT, &wanted)?;
     Ok(NewKey { name, permissions, expires_at, allowed_ips: allowed_ips.unwrap_or_default(), rate_limit })
 }
 
 fn known_permissions() -> String {
     Permission::ALL.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn word<T: FromStr>(form: &Form<'_>, name: &str, wanted: &str) -> Result<Option<T>, ApiError> {
-    let refused = |_| ApiError::invalid(name, format!("`{name}` must be {wanted}"));
-    form.text(name)?.map(|text| text.parse().map_err(refused)).transpose()
 }
 
 /// List API keys
@@ -313,12 +304,8 @@ pub(super) async fn rotate(
 fn grace(form: &Form<'_>) -> Result<SignedDuration, ApiError> {
     form.only(&["grace_period_hours"])?;
     let wanted = format!("a whole number from 0 to {LONGEST_GRACE_HOURS}");
-    let hours = form.structure("grace_period_hours", &wanted)?.unwrap_or(USUAL_GRACE_HOURS);
-    if !(0..=LONGEST_GRACE_HOURS).contains(&hours) {
-        let message = format!("`grace_period_hours` must be {wanted}");
-        return Err(ApiError::invalid("grace_period_hours", message));
-    }
-    Ok(SignedDuration::from_hours(hours))
+    let hours = form.within("grace_period_hours", 0..=LONGEST_GRACE_HOURS, &wanted)?;
+    Ok(SignedDuration::from_hours(hours.unwrap_or(USUAL_GRACE_HOURS)))
 }
 
 async fn named(api: &Api, caller: &Caller, id: &str) -> Result<KeyRow, Refusal> {

@@ -4,9 +4,9 @@
 use super::Api;
 use super::auth::Caller;
 use super::envelope::Refusal;
-use super::idempotency::{Answer, Key};
+use super::idempotency::{Answer, IdempotencyHeader};
 use super::verifications::unreadable;
-use super::verify::{begin, parsed};
+use super::verify::submit;
 use crate::form::Form;
 use crate::images::LowResolution;
 use crate::submission::{self, Picture, Submission, picture, picture_in};
@@ -25,7 +25,7 @@ use txid_shared::policy::Thresholds;
 use txid_shared::present::verdict_of;
 use txid_shared::request::SealedRequest;
 use txid_shared::store::{Declared, Row};
-use txid_shared::words::{Check, DocumentType, ImageRole, Permission, Purpose, ReasonCode, Status};
+use txid_shared::words::{Check, DocumentType, ImageRole, Purpose, ReasonCode, Status};
 use utoipa::ToSchema;
 
 /// What a caller is told to wait when the stage took too long or could not run.
@@ -61,8 +61,7 @@ pub(super) struct Extraction {
 
 /// Read a document
 #[utoipa::path(post, path = "/v1/identity/extract", tag = "identity",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 10, max_length = 255,
-        description = "Letters, digits and `-_:.`; the same request again within 24 hours gets the same answer")),
+    params(IdempotencyHeader),
     request_body = ExtractRequest,
     responses(
         (status = 200, description = "What was read", body = Extraction),
@@ -81,7 +80,7 @@ pub(super) async fn extract(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
-    one_shot(api, caller, request, "POST /v1/identity/extract", extraction).await
+    submit(api, caller, request, "POST /v1/identity/extract", extraction).await
 }
 
 fn extraction(form: &Form<'_>) -> Result<Submission, ApiError> {
@@ -128,8 +127,7 @@ pub(super) struct FaceMatch {
 
 /// Compare two faces
 #[utoipa::path(post, path = "/v1/identity/face-match", tag = "identity",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 10, max_length = 255,
-        description = "Letters, digits and `-_:.`; the same request again within 24 hours gets the same answer")),
+    params(IdempotencyHeader),
     request_body = FaceMatchRequest,
     responses(
         (status = 200, description = "Compared", body = FaceMatch),
@@ -148,7 +146,7 @@ pub(super) async fn face_match(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
-    one_shot(api, caller, request, "POST /v1/identity/face-match", comparison).await
+    submit(api, caller, request, "POST /v1/identity/face-match", comparison).await
 }
 
 fn comparison(form: &Form<'_>) -> Result<Submission, ApiError> {
@@ -205,8 +203,7 @@ pub(super) struct LivenessQuality {
 
 /// Judge whether a selfie was taken of a present person
 #[utoipa::path(post, path = "/v1/identity/liveness", tag = "identity",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 10, max_length = 255,
-        description = "Letters, digits and `-_:.`; the same request again within 24 hours gets the same answer")),
+    params(IdempotencyHeader),
     request_body = LivenessRequest,
     responses(
         (status = 200, description = "Judged, or said why not", body = Liveness),
@@ -225,7 +222,7 @@ pub(super) async fn liveness(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
-    one_shot(api, caller, request, "POST /v1/identity/liveness", selfie).await
+    submit(api, caller, request, "POST /v1/identity/liveness", selfie).await
 }
 
 fn selfie(form: &Form<'_>) -> Result<Submission, ApiError> {
@@ -237,14 +234,7 @@ fn selfie(form: &Form<'_>) -> Result<Submission, ApiError> {
 }
 
 fn probability(form: &Form<'_>, name: &str) -> Result<Option<f32>, ApiError> {
-    let wanted = "a number from 0 to 1";
-    let given = form.structure::<f32>(name, wanted)?;
-    match given {
-        Some(number) if !(0.0..=1.0).contains(&number) => {
-            Err(ApiError::invalid(name, format!("`{name}` must be {wanted}")))
-        }
-        given => Ok(given),
-    }
+    form.within(name, 0.0..=1.0, "a number from 0 to 1")
 }
 
 fn of_one_stage(
@@ -265,23 +255,6 @@ fn of_one_stage(
         images,
         retry_of: None,
     }
-}
-
-async fn one_shot(
-    api: Arc<Api>,
-    caller: Caller,
-    request: Request,
-    endpoint: &'static str,
-    parse: fn(&Form<'_>) -> Result<Submission, ApiError>,
-) -> Result<Response, Refusal> {
-    caller.require(Permission::IdentityWrite)?;
-    let (head, body) = request.into_parts();
-    let (key, room) = (Key::of(&head)?, api.room.take(&head.headers).await);
-    let (submission, claim) = {
-        let (api, caller) = (api.clone(), caller.clone());
-        parsed(head, body, move |form| Ok((parse(form)?, key.claim(&api, &caller, endpoint, form)))).await?
-    };
-    begin(&api, caller, VerificationId::generate(), submission, claim, room).await
 }
 
 /// The result of a row that is for one stage.

@@ -2,18 +2,17 @@
 //! backend completes it.
 
 use super::Api;
-use super::auth::Caller;
+use super::auth::{Caller, bearer};
 use super::body;
 use super::envelope::Refusal;
 use super::idempotency::Answer;
 use super::verifications::{no_such, unreadable};
-use super::verify::{Entry, answer, enter, parsed, wait};
+use super::verify::{Entry, decided, enter, parsed, wait};
 use crate::form::Form;
 use crate::submission::{self, Submission};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -148,16 +147,12 @@ impl FromRequestParts<Arc<Api>> for Visitor {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Refusal> {
-        let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim().to_owned());
-        let query = || {
-            let pairs = parts.uri.query().unwrap_or_default().split('&');
-            pairs.filter_map(|pair| pair.strip_prefix("token=")).next().map(str::to_owned)
-        };
-        let Some(token) = bearer.filter(|token| token.starts_with(TOKEN_PREFIX)).or_else(query) else {
+        let sent = bearer(&parts.headers).filter(|token| token.starts_with(TOKEN_PREFIX));
+        let in_address = || parts.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("token="));
+        let Some(token) = sent.or_else(in_address) else {
             return Caller::from_request_parts(parts, api).await.map(Self::Key);
         };
-        let session = api.store.session_of_token(&token).await.map_err(|error| lost(&error))?;
+        let session = api.store.session_of_token(token).await.map_err(|error| lost(&error))?;
         let unknown = || ApiError::new(ErrorCode::Unauthorized, "no session has this client token");
         session.map(|session| Self::Phone(Box::new(session))).ok_or_else(|| unknown().into())
     }
@@ -224,10 +219,7 @@ pub(super) async fn create(
     let (thresholds, expected) = (submission::thresholds(&form)?, submission::expected(&form)?);
     let checks = submission::checks(&form, &thresholds, &expected)?;
     let wanted = "a whole number of seconds from 60 to 86400";
-    let life_s = form.structure::<i64>("expires_in", wanted)?.unwrap_or(USUAL_LIFE_S);
-    if !LIFE_S.contains(&life_s) {
-        return Err(ApiError::invalid("expires_in", format!("`expires_in` must be {wanted}")).into());
-    }
+    let life_s = form.within("expires_in", LIFE_S, wanted)?.unwrap_or(USUAL_LIFE_S);
     let request = SealedRequest { thresholds, expected, webhook_url: submission::webhook_url(&form)? };
     let metadata = submission::metadata(&form)?;
 
@@ -332,7 +324,7 @@ pub(super) async fn complete(
     let session = session.ok_or_else(|| no_such("session"))?;
     let verification = session.verification_id;
     if session.status == SessionStatus::Completed {
-        return became(&api, &caller, verification).await;
+        return decided(&api, &caller, verification, None).await;
     }
     closed(&session, api.clock.now())?;
     if let Some(role) = missing(&session).first() {
@@ -350,10 +342,10 @@ pub(super) async fn complete(
         (Some(accepted), None) => Ok(accepted.into_response()),
         (Some(_), Some(waiting)) => {
             wait(&api, verification, waiting).await;
-            became(&api, &caller, verification).await
+            decided(&api, &caller, verification, None).await
         }
         // Completed by another call a moment ago.
-        (None, _) => became(&api, &caller, verification).await,
+        (None, _) => decided(&api, &caller, verification, None).await,
     }
 }
 
@@ -386,10 +378,4 @@ async fn become_verification(
         retry_of: None,
     };
     enter(api, caller, entry, submission, session.images).await
-}
-
-async fn became(api: &Api, caller: &Caller, id: VerificationId) -> Result<Response, Refusal> {
-    let row = api.store.any_purpose(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
-    let row = row.ok_or_else(|| no_such("verification: it was erased"))?;
-    Ok(answer(api, &row).await?.into_response())
 }

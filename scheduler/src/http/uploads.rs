@@ -4,7 +4,7 @@ use super::Api;
 use super::body;
 use super::envelope::Refusal;
 use super::sessions::{SessionObject, Visitor, closed, lost, missing, object};
-use super::validate::{Validation, validated};
+use super::validate::{SIDES, Validation, validated};
 use super::verifications::no_such;
 use super::verify::parsed;
 use crate::images::LowResolution;
@@ -71,8 +71,7 @@ pub(super) async fn upload(
     let picture = parsed(head, body, |form| {
         form.only(&["side", "type", "image"])?;
         let field = if form.all("side").is_empty() { "type" } else { "side" };
-        let side = form.text(field)?.ok_or_else(|| ApiError::missing("side"))?;
-        let role = side_named(&side).ok_or_else(|| no_side(field))?;
+        let role = form.parsed(field, SIDES)?.ok_or_else(|| ApiError::missing("side"))?;
         let picture = picture_in("image", form, role, LowResolution::Note)?;
         picture.ok_or_else(|| ApiError::missing("image"))
     })
@@ -109,21 +108,12 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<(StatusCode, Json<Uploaded>), Refusal> {
     let session = visitor.session(&api, &id, Permission::IdentityWrite).await?;
-    let role = side_named(&side).ok_or_else(|| no_such("side"))?;
+    let role = side.parse().map_err(|_| no_such("side"))?;
     let (head, body) = request.into_parts();
     let _room = api.room.take(&head.headers).await;
     let bytes = body::collect(&head.headers, body).await?;
     let picture = inspected("image", role, bytes, LowResolution::Note)?;
     store(&api, session.id, picture).await
-}
-
-/// Both namings are taken.
-fn side_named(side: &str) -> Option<ImageRole> {
-    side.parse().ok()
-}
-
-fn no_side(field: &str) -> ApiError {
-    ApiError::invalid(field, format!("`{field}` must be `front`, `back` or `selfie`"))
 }
 
 async fn store(api: &Api, id: SessionId, picture: Picture) -> Result<(StatusCode, Json<Uploaded>), Refusal> {

@@ -18,6 +18,8 @@ use txid_shared::partial::{Polygon, QualityIssue};
 use txid_shared::words::{ImageRole, Permission};
 use utoipa::ToSchema;
 
+/// Both namings are taken, these and those of `verify`.
+pub(super) const SIDES: &str = "`front`, `back` or `selfie`";
 /// From this severity on an issue makes a picture not worth sending.
 const SEVERE: f32 = 0.5;
 
@@ -74,10 +76,7 @@ pub(super) async fn validate(
     let _room = api.room.take(&head.headers).await;
     let picture = parsed(head, body, |form| {
         form.only(&["image", "side"])?;
-        let side = form.text("side")?;
-        let role = side.map_or(Ok(ImageRole::DocumentFront), |side| {
-            side.parse().map_err(|_| ApiError::invalid("side", "`side` must be `front`, `back` or `selfie`"))
-        })?;
+        let role = form.parsed("side", SIDES)?.unwrap_or(ImageRole::DocumentFront);
         let picture = picture_in("image", form, role, LowResolution::Note)?;
         picture.ok_or_else(|| ApiError::missing("image"))
     })

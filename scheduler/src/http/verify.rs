@@ -4,7 +4,7 @@ use super::Api;
 use super::auth::Caller;
 use super::body::{self, Encoding};
 use super::envelope::Refusal;
-use super::idempotency::{Answer, Key, replay};
+use super::idempotency::{Answer, IdempotencyHeader, Key, replay};
 use super::oneshots;
 use super::verifications::{no_such, unreadable};
 use crate::form::Form;
@@ -44,8 +44,7 @@ const LARGE_BODY_BYTES: usize = 512 * 1024;
 /// With `mode: sync` the call waits for the verdict up to 30 seconds. When time is up it answers 202:
 /// the verification goes on, and `GET` or a webhook tells its end.
 #[utoipa::path(post, path = "/v1/identity/verify", tag = "identity",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 10, max_length = 255,
-        description = "Letters, digits and `-_:.`; the same request again within 24 hours gets the same answer")),
+    params(IdempotencyHeader),
     request_body(content((VerifyRequest = "application/json"), (VerifyForm = "multipart/form-data"))),
     responses(
         (status = 200, description = "sync: the verification with its verdict", body = Verification),
@@ -66,15 +65,23 @@ pub(super) async fn verify(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
+    submit(api, caller, request, "POST /v1/identity/verify", Submission::parse).await
+}
+
+/// Reads a submission with its idempotency key and begins. `endpoint` is what the key is scoped to.
+pub(super) async fn submit(
+    api: Arc<Api>,
+    caller: Caller,
+    request: Request,
+    endpoint: &'static str,
+    parse: fn(&Form<'_>) -> Result<Submission, ApiError>,
+) -> Result<Response, Refusal> {
     caller.require(Permission::IdentityWrite)?;
     let (head, body) = request.into_parts();
     let (key, room) = (Key::of(&head)?, api.room.take(&head.headers).await);
     let (submission, claim) = {
         let (api, caller) = (api.clone(), caller.clone());
-        parsed(head, body, move |form| {
-            Ok((Submission::parse(form)?, key.claim(&api, &caller, "POST /v1/identity/verify", form)))
-        })
-        .await?
+        parsed(head, body, move |form| Ok((parse(form)?, key.claim(&api, &caller, endpoint, form)))).await?
     };
     begin(&api, caller, VerificationId::generate(), submission, claim, room).await
 }
@@ -124,36 +131,36 @@ pub(super) async fn begin(
         let (api, caller, claim) = (api.clone(), caller.clone(), claim.clone());
         async move { accept(&api, &caller, id, submission, claim).await }
     });
-    let acceptance =
-        accepting.await.map_err(|error| Refusal::internal("accepting a verification panicked", &error))?;
-    let accepted = acceptance?;
+    let accepted =
+        accepting.await.map_err(|error| Refusal::internal("accepting a verification panicked", &error))??;
     drop(room);
-    match (accepted, claim) {
+    let Some(accepted) = accepted else {
         // Another request with the same key was faster by a moment.
-        (None, Some(claim)) => {
-            let answer = replay(api, &caller, &claim).await?;
-            answer.ok_or_else(|| ApiError::new(ErrorCode::InvalidState, "the request was withdrawn").into())
+        let answer = match &claim {
+            Some(claim) => replay(api, &caller, claim).await?,
+            None => None,
+        };
+        return answer
+            .ok_or_else(|| ApiError::new(ErrorCode::InvalidState, "the request was withdrawn").into());
+    };
+    match waiting {
+        None => Ok(accepted.into_response()),
+        Some(waiting) => {
+            wait(api, id, waiting).await;
+            decided(api, &caller, id, claim).await
         }
-        (None, None) => Err(ApiError::new(ErrorCode::InvalidState, "it was completed before").into()),
-        (Some(accepted), claim) => match waiting {
-            None => Ok(accepted.into_response()),
-            Some(waiting) => {
-                wait(api, id, waiting).await;
-                decided(api, &caller, id, claim).await
-            }
-        },
     }
 }
 
 /// The answer once the wait is over, kept for whoever sends the request again.
-async fn decided(
+pub(super) async fn decided(
     api: &Api,
     caller: &Caller,
     id: VerificationId,
     claim: Option<Claim>,
 ) -> Result<Response, Refusal> {
     let row = api.store.any_purpose(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
-    let row = row.ok_or_else(|| no_such("verification"))?;
+    let row = row.ok_or_else(|| no_such("verification: it was erased"))?;
     let answer = answer(api, &row).await?;
     if let Some(claim) = claim {
         let key = api.store.data_key(&row.case).await.map_err(|error| unreadable(&error))?;
@@ -183,8 +190,6 @@ async fn accept(
     submission: Submission,
     claim: Option<Claim>,
 ) -> Result<Option<Answer>, Refusal> {
-    let unavailable =
-        |error: &dyn std::error::Error| Refusal::unavailable("a verification cannot be accepted", error);
     let account = caller.account_id;
     let account_key = api.store.account_key(account).await.map_err(|error| unavailable(&error))?;
     let (key, wrapped_key) =
@@ -197,6 +202,10 @@ async fn accept(
     let entry = Entry { id, wrapped_key, key, claim, session_id: None };
     let images = submission.images.iter().map(|picture| picture.info.clone()).collect();
     enter(api, caller, entry, submission, images).await
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Refusal {
+    Refusal::unavailable("a verification cannot be accepted", error)
 }
 
 /// What a row is entered under.
@@ -218,8 +227,6 @@ pub(super) async fn enter(
     images: Vec<ImageInfo>,
 ) -> Result<Option<Answer>, Refusal> {
     let Entry { id, wrapped_key, key, claim, session_id } = entry;
-    let unavailable =
-        |error: &dyn std::error::Error| Refusal::unavailable("a verification cannot be accepted", error);
     let created_at = api.clock.now();
     let object = Verification::OBJECT.to_owned();
     let accepted =

@@ -233,11 +233,8 @@ pub(super) async fn rotate_secret(
     let form = if body.is_empty() { Form::default() } else { Form::from_json(&body)? };
     form.only(&["overlap_hours"])?;
     let wanted = "a whole number from 0 to 168";
-    let hours = form.structure("overlap_hours", wanted)?.unwrap_or(USUAL_OVERLAP_HOURS);
-    if !(0..=LONGEST_OVERLAP_HOURS).contains(&hours) {
-        let message = format!("`overlap_hours` must be {wanted}");
-        return Err(ApiError::invalid("overlap_hours", message).into());
-    }
+    let hours =
+        form.within("overlap_hours", 0..=LONGEST_OVERLAP_HOURS, wanted)?.unwrap_or(USUAL_OVERLAP_HOURS);
     let now = api.clock.now();
     let until = now.saturating_add(SignedDuration::from_hours(hours)).ok();
     let secret = webhook_secret().map_err(|error| Refusal::internal("a secret cannot be made", &error))?;
@@ -278,8 +275,7 @@ fn url(form: &Form<'_>) -> Result<Option<String>, ApiError> {
 }
 
 fn payload(form: &Form<'_>) -> Result<Option<Payload>, ApiError> {
-    let wrong = |_| ApiError::invalid("payload", "`payload` must be `full` or `thin`");
-    form.text("payload")?.map(|text| text.parse().map_err(wrong)).transpose()
+    form.parsed("payload", "`full` or `thin`")
 }
 
 /// Also an empty one: that removes it.

@@ -35,7 +35,8 @@ pub struct SealedAnswer {
 pub struct Claimed {
     pub fingerprint: Vec<u8>,
     pub request_id: String,
-    pub verification_id: Option<VerificationId>,
+    /// What the request made.
+    pub verification_id: VerificationId,
     /// `None` while the first caller still waits, and after an erasure.
     pub answer: Option<SealedAnswer>,
 }
@@ -67,7 +68,7 @@ impl Claim {
 impl Store {
     /// An expired record is none.
     pub async fn claimed(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
-        type Row = (Vec<u8>, String, Option<Uuid>, Option<i32>, Option<Vec<u8>>);
+        type Row = (Vec<u8>, String, Uuid, Option<i32>, Option<Vec<u8>>);
         let row: Option<Row> = sqlx::query_as(
             "/* claimed */ SELECT fingerprint, request_id, verification_id, status_code, sealed_answer
              FROM idempotency WHERE key_id = $1 AND endpoint = $2 AND key = $3 AND expires_at > $4",
@@ -83,7 +84,7 @@ impl Store {
             Claimed {
                 fingerprint,
                 request_id,
-                verification_id: verification.map(VerificationId::from_uuid),
+                verification_id: VerificationId::from_uuid(verification),
                 answer: status_code.zip(body).map(|(status_code, body)| SealedAnswer { status_code, body }),
             }
         }))

@@ -2,7 +2,7 @@
 
 use super::acceptance::Retention;
 use super::time::Time;
-use super::verifications::{Row, full_row};
+use super::verifications::{Row, case_columns, full_row, row_columns};
 use super::{Store, StoreError};
 use crate::ids::{AccountId, VerificationId};
 use crate::words::{DocumentType, Status};
@@ -54,10 +54,9 @@ impl<Id: Copy> Page<Id> {
 macro_rules! page_of_verifications {
     ($order:literal) => {
         concat!(
-            "/* verifications */ SELECT id, account_id, status, lane, purpose, country, document_type, checks,
-               stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at, expires_at,
-               sealed_verdict, sealed_review, completed_at, retry_of
-             FROM verifications
+            "/* verifications */ SELECT ",
+            row_columns!(),
+            " FROM verifications
              WHERE account_id = $1 AND id > $2 AND id < $3 AND erased_at IS NULL
                AND purpose = 'verification'
                AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR document_type = $5)

@@ -79,6 +79,21 @@ pub struct Finish {
     pub action: &'static str,
 }
 
+/// In the order in which `columns` reads them.
+macro_rules! case_columns {
+    () => {
+        "id, account_id, status, lane, purpose, country, document_type, checks, stages, metadata, images,
+         wrapped_key, sealed_request, traceparent, created_at, expires_at"
+    };
+}
+/// In the order in which `full_row` reads them: those of a case first.
+macro_rules! row_columns {
+    () => {
+        concat!(case_columns!(), ", sealed_verdict, sealed_review, completed_at, retry_of")
+    };
+}
+pub(super) use {case_columns, row_columns};
+
 type CaseColumns = (
     (Uuid, Uuid, String, String, String, Option<String>, Option<String>),
     (Vec<String>, Vec<String>, Json<Map<String, Value>>, Json<Vec<ImageInfo>>),
@@ -112,12 +127,11 @@ impl Store {
         account: AccountId,
         id: VerificationId,
     ) -> Result<Option<Row>, StoreError> {
-        let query = sqlx::query(
-            "/* any_purpose */ SELECT id, account_id, status, lane, purpose, country, document_type, checks,
-               stages, metadata, images, wrapped_key, sealed_request, traceparent, created_at, expires_at,
-               sealed_verdict, sealed_review, completed_at, retry_of
-             FROM verifications WHERE id = $1 AND account_id = $2 AND erased_at IS NULL",
-        );
+        let query = sqlx::query(concat!(
+            "/* any_purpose */ SELECT ",
+            row_columns!(),
+            " FROM verifications WHERE id = $1 AND account_id = $2 AND erased_at IS NULL"
+        ));
         let row = query.bind(id.uuid()).bind(account.uuid()).fetch_optional(&self.pool).await?;
         row.map(|row| full_row(&row)).transpose()
     }
@@ -144,11 +158,11 @@ pub(super) fn cases(
     rows: Vec<Arc<VerificationId>>,
 ) -> BoxFuture<'static, Result<Vec<Option<Case>>, StoreError>> {
     Box::pin(async move {
-        let found = sqlx::query(
-            "/* cases */ SELECT id, account_id, status, lane, purpose, country, document_type, checks, stages, metadata,
-               images, wrapped_key, sealed_request, traceparent, created_at, expires_at
-             FROM verifications WHERE id = ANY ($1)",
-        )
+        let found = sqlx::query(concat!(
+            "/* cases */ SELECT ",
+            case_columns!(),
+            " FROM verifications WHERE id = ANY ($1)"
+        ))
         .bind(column(&rows, |id| id.uuid()))
         .fetch_all(&pool)
         .await?;
@@ -236,7 +250,6 @@ pub(super) fn finish(
     })
 }
 
-/// In the order of the columns in `verification` and `verifications`.
 pub(super) fn full_row(row: &PgRow) -> Result<Row, StoreError> {
     use sqlx::Row as _;
     Ok(Row {
