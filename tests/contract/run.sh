@@ -46,7 +46,8 @@ key=$(cat "$data/data/api-key")
     --capture photo --turn 0 >/dev/null
 "$here/seed_flow.sh" "$address" "$key" "$data/specimen"
 
-cd "$here"
+# It keeps what it found in the folder it runs in.
+cd "$data"
 status=0
 SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 \
     "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$address/openapi.json" --url "$address" \
