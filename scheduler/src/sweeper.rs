@@ -7,14 +7,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use txid_shared::api::{Event, EventData, ExpiredSession};
 use txid_shared::blobs::{BlobError, Blobs};
-use txid_shared::conclude::{ConcludeError, Context, conclude};
+use txid_shared::conclude::{ConcludeError, Context, conclude, give_up};
 use txid_shared::config::{self, ms};
-use txid_shared::partial::Partial;
+use txid_shared::ids::{SessionId, VerificationId};
 use txid_shared::partials::{PartialsError, Sealed};
 use txid_shared::request::SealedRequest;
 use txid_shared::sealed::{open_partials, seal_event};
 use txid_shared::services::Services;
-use txid_shared::store::{Case, Overdue, Session, StoreError};
+use txid_shared::store::{Overdue, Session, StoreError};
 use txid_shared::telemetry::Metrics;
 use txid_shared::words::{EventType, SessionStatus, Stage, Status};
 
@@ -118,38 +118,81 @@ impl Sweeper {
         for verification in &overdue {
             // Partials that cannot be read are no missing partials: better late than twice.
             let sealed = self.context.partials.get(verification.id).await?;
-            if self.one(verification, sealed).await? {
-                swept += 1;
+            match self.one(verification, sealed).await {
+                Ok(done) => swept += usize::from(done),
+                // Of this row, or of all of them: the others are tried either way.
+                Err(error) => tracing::error!(verification.id = %verification.id, %error, "cannot be swept"),
             }
         }
         Ok(swept)
     }
 
-    /// Blobs that an erasure could not remove. They are unreadable since.
+    /// Key shares and blobs that an erasure or an expired session left. One that cannot be removed now is tried
+    /// again the next time, and holds up no other.
     pub async fn remove_remains(&self) -> Result<(), SweepError> {
-        for (account, id) in self.context.store.remains(BATCH).await? {
-            self.blobs.remove_all(&format!("{account}/{id}")).await?;
-            self.context.store.nothing_remains(id).await?;
-        }
-        Ok(())
-    }
-
-    /// Sessions whose time is up: their uploads are unreadable from then on, and removed.
-    pub async fn expire_sessions(&self) -> Result<(), SweepError> {
-        let (store, now) = (&self.context.store, self.context.clock.now());
-        for session in store.overdue_sessions(now, BATCH).await? {
-            let key = store.session_key(&session).await?;
-            let request = SealedRequest::open(&key, session.verification_id, &session.sealed_request);
-            let webhook_url = request.map_err(StoreError::from)?.webhook_url;
-            let event = Event::new(EventType::SessionExpired, told_of(&session), now);
-            let account_key = store.account_key(session.account_id).await?;
-            let sealed = seal_event(&account_key, &event).map_err(StoreError::from)?;
-            if store.expire_session(&session, &sealed, webhook_url.as_deref(), now).await? {
-                self.blobs.remove_all(&format!("{}/{}", session.account_id, session.verification_id)).await?;
-                tracing::info!(session.id = %session.id, "session expired");
+        let mut after = VerificationId::from_uuid(uuid::Uuid::nil());
+        loop {
+            let remains = self.context.store.remains(after, BATCH).await?;
+            for (account, id) in &remains {
+                let removed = async {
+                    self.blobs.erase(*account, *id).await?;
+                    Ok::<_, SweepError>(self.context.store.nothing_remains(*id).await?)
+                };
+                if let Err(error) = removed.await {
+                    Metrics::get().not_removed();
+                    tracing::error!(verification.id = %id, %error, "what was erased cannot be removed yet");
+                }
+            }
+            match remains.last() {
+                Some((_, last)) if is_full(remains.len()) => after = *last,
+                _ => return Ok(()),
             }
         }
-        Ok(())
+    }
+
+    /// Sessions whose time is up: their uploads are unreadable from then on, and removed with what remains.
+    pub async fn expire_sessions(&self) -> Result<(), SweepError> {
+        let now = self.context.clock.now();
+        let mut after = (jiff::Timestamp::UNIX_EPOCH, SessionId::from_uuid(uuid::Uuid::nil()));
+        loop {
+            let overdue = self.context.store.overdue_sessions(now, after, BATCH).await?;
+            for session in &overdue {
+                match self.expire(session, now).await {
+                    Ok(true) => tracing::info!(session.id = %session.id, "session expired"),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::error!(session.id = %session.id, %error, "a session cannot be expired");
+                    }
+                }
+            }
+            match overdue.last() {
+                Some(last) if is_full(overdue.len()) => after = (last.expires_at, last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Also a session that cannot be opened expires; where its own address was nobody knows then.
+    async fn expire(&self, session: &Session, now: jiff::Timestamp) -> Result<bool, SweepError> {
+        let store = &self.context.store;
+        let webhook_url = match self.request_of(session).await {
+            Ok(request) => request.webhook_url,
+            Err(StoreError::Database(error)) => return Err(StoreError::Database(error).into()),
+            Err(StoreError::Share(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(session.id = %session.id, %error, "a session that expires cannot be opened");
+                None
+            }
+        };
+        let event = Event::new(EventType::SessionExpired, told_of(session), now);
+        let account_key = store.account_key(session.account_id).await?;
+        let sealed = seal_event(&account_key, &event).map_err(StoreError::from)?;
+        Ok(store.expire_session(session, &sealed, webhook_url.as_deref(), now).await?)
+    }
+
+    async fn request_of(&self, session: &Session) -> Result<SealedRequest, StoreError> {
+        let key = self.context.store.session_key(session).await?;
+        Ok(SealedRequest::open(&key, session.verification_id, &session.sealed_request)?)
     }
 
     /// What accounts wanted kept no longer: whole verifications, and pictures alone.
@@ -157,12 +200,17 @@ impl Sweeper {
         let (store, now) = (&self.context.store, self.context.clock.now());
         for (account, id) in store.expired(now, BATCH).await? {
             if store.erase(account, id, "retention", now).await? {
-                self.context.partials.finish(id).await?;
+                if let Err(error) = self.context.partials.finish(id).await {
+                    tracing::warn!(verification.id = %id, %error, "partials stay until they expire");
+                }
                 tracing::info!(verification.id = %id, "verification erased: its time is over");
             }
         }
         for (account, id) in store.images_expired(now, BATCH).await? {
-            self.blobs.remove_all(&format!("{account}/{id}")).await?;
+            if let Err(error) = self.blobs.remove_all(&format!("{account}/{id}")).await {
+                tracing::error!(verification.id = %id, %error, "pictures past their time cannot be removed yet");
+                continue;
+            }
             store.images_removed(account, id, now).await?;
         }
         Ok(())
@@ -194,25 +242,26 @@ impl Sweeper {
         }
         let case = self.context.store.case(overdue.id).await?;
         let Some(case) = case.filter(|case| case.status == Status::Pending) else { return Ok(false) };
-        match self.partials(&case, &sealed).await {
-            Some(partials) => {
+        let rounds_left = overdue.rounds < self.settings.rounds;
+        let key = match self.context.store.data_key(&case).await {
+            // It may come back: a folder that was not mounted.
+            Err(error) if error.is_destroyed() && rounds_left => {
+                return self.enqueue(overdue, &overdue.stages).await;
+            }
+            Err(error) if error.is_destroyed() => return Ok(give_up(&self.context, &case).await?),
+            key => key?,
+        };
+        match open_partials(&key, case.id, &sealed) {
+            Ok(partials) => {
                 tracing::warn!(verification.id = %case.id, ?missing, "ended by the sweeper");
-                Ok(conclude(&self.context, &case, &partials).await?)
+                Ok(conclude(&self.context, &case, &key, &partials).await?)
             }
             // Sealed under a key or a version that is not ours: the stages run again.
-            None if overdue.rounds < self.settings.rounds => self.enqueue(overdue, &overdue.stages).await,
-            None => Ok(conclude(&self.context, &case, &BTreeMap::new()).await?),
-        }
-    }
-
-    async fn partials(&self, case: &Case, sealed: &Sealed) -> Option<BTreeMap<Stage, Partial>> {
-        let key = self.context.store.data_key(case).await.ok()?;
-        match open_partials(&key, case.id, sealed) {
-            Ok(partials) => Some(partials),
-            Err(error) => {
+            Err(error) if rounds_left => {
                 tracing::error!(verification.id = %case.id, %error, "partials cannot be opened");
-                None
+                self.enqueue(overdue, &overdue.stages).await
             }
+            Err(_) => Ok(conclude(&self.context, &case, &key, &BTreeMap::new()).await?),
         }
     }
 
@@ -231,6 +280,11 @@ impl Sweeper {
         }
         Ok(enqueued)
     }
+}
+
+/// Then there may be more behind them.
+fn is_full(rows: usize) -> bool {
+    i64::try_from(rows).is_ok_and(|rows| rows >= BATCH)
 }
 
 fn told_of(session: &Session) -> EventData {

@@ -37,23 +37,45 @@ pub enum ConcludeError {
     Crypto(#[from] CryptoError),
 }
 
-/// Decides on `partials` (a stage without one counts as unable to run) and tells everyone.
+/// Decides on `partials` (a stage without one counts as unable to run) and tells everyone. `key` is the case's.
 /// False: somebody else decided before, or the verification was erased; nothing was written and
 /// nothing is sent. Safe to repeat.
 pub async fn conclude(
     context: &Context,
     case: &Case,
+    key: &SealingKey,
     partials: &BTreeMap<Stage, Partial>,
 ) -> Result<bool, ConcludeError> {
-    if case.wrapped_key.is_none() {
-        return Ok(false);
-    }
-    let won = case.status == Status::Pending && write_verdict(context, case, partials).await?;
-    // Also when another won: it may have died before this, and the partials would stay.
+    let won = case.status == Status::Pending && write_verdict(context, case, key, partials).await?;
+    over(context, case).await;
+    Ok(won)
+}
+
+/// The end of a case whose key nobody can open any more: no verdict could be sealed and no event told.
+pub async fn give_up(context: &Context, case: &Case) -> Result<bool, ConcludeError> {
+    let finish = Finish {
+        id: case.id,
+        from: Status::Pending,
+        status: Status::Error,
+        sealed_verdict: None,
+        sealed_review: None,
+        events: Vec::new(),
+        webhook_url: None,
+        traceparent: case.traceparent.clone(),
+        now: context.clock.now(),
+        actor: "sweeper".to_owned(),
+        action: "verification.unreadable",
+    };
+    let won = context.store.finish(&finish).await?;
+    over(context, case).await;
+    Ok(won)
+}
+
+/// Also when another won: it may have died before this, and the partials would stay.
+async fn over(context: &Context, case: &Case) {
     if let Err(error) = context.partials.finish(case.id).await {
         tracing::warn!(verification.id = %case.id, %error, "waiters were not woken; they poll");
     }
-    Ok(won)
 }
 
 /// The first image that is the same file as one before it.
@@ -67,11 +89,11 @@ fn repeated(images: &[ImageInfo]) -> Option<ImageRole> {
 async fn write_verdict(
     context: &Context,
     case: &Case,
+    key: &SealingKey,
     partials: &BTreeMap<Stage, Partial>,
 ) -> Result<bool, ConcludeError> {
-    let key = context.store.data_key(case).await?;
     let request = match &case.sealed_request {
-        Some(sealed) => SealedRequest::open(&key, case.id, sealed)?,
+        Some(sealed) => SealedRequest::open(key, case.id, sealed)?,
         None => SealedRequest::default(),
     };
     let question = Question {
@@ -85,10 +107,10 @@ async fn write_verdict(
     let decision = decide(&question, partials, &context.policy);
     let now = context.clock.now();
 
-    let sealed_verdict = seal_verdict(&key, case.id, &decision.verdict)?;
+    let sealed_verdict = seal_verdict(key, case.id, &decision.verdict)?;
     let status = decision.status;
     let events = match case.purpose {
-        Purpose::Verification => events(&key, case, decision, now)?,
+        Purpose::Verification => events(key, case, decision, now)?,
         // Whoever asked for a single stage waits for its answer.
         Purpose::Extraction | Purpose::FaceMatch | Purpose::Liveness => Vec::new(),
     };

@@ -33,11 +33,11 @@ pub async fn present_row(store: &Store, row: &Row) -> Result<Verification, Store
     let mut shown = present(&row.case)?;
     shown.completed_at = row.completed_at;
     shown.retry_of = row.retry_of;
-    shown.verdict = verdict_of(store, row).await?;
-    if let (Some(_), Some(sealed)) = (&shown.verdict, &row.sealed_review) {
-        let key = store.data_key(&row.case).await?;
-        shown.review = Some(open_review(&key, row.case.id, sealed)?);
-    }
+    let (Some(_), Some(sealed)) = (&row.case.wrapped_key, &row.sealed_verdict) else { return Ok(shown) };
+    let key = store.data_key(&row.case).await?;
+    shown.verdict = Some(open_verdict(&key, row.case.id, sealed)?);
+    let review = row.sealed_review.as_ref().map(|sealed| open_review(&key, row.case.id, sealed));
+    shown.review = review.transpose()?;
     Ok(shown)
 }
 

@@ -49,7 +49,8 @@ impl Services {
                 std::fs::read_to_string(file).map_err(|error| OpenError::PolicyFile(file.clone(), error))?;
             Policy::parse(&text)?
         };
-        let store = Store::connect(&config.database, master).await?;
+        let blobs = Blobs::open(&config.blobs)?;
+        let store = Store::connect(&config.database, master).await?.with_shares(blobs.clone());
         if !store.is_migrated().await.unwrap_or(false) {
             return Err(OpenError::NotMigrated);
         }
@@ -57,7 +58,7 @@ impl Services {
         Ok(Self {
             context: Context { store, partials, policy: Arc::new(policy), clock },
             queue: Queue::open(&config.broker),
-            blobs: Blobs::open(&config.blobs)?,
+            blobs,
         })
     }
 }

@@ -18,7 +18,7 @@ use txid_shared::api::{ApiError, ErrorBody, ErrorCode, ImageInfo};
 use txid_shared::blobs::BlobError;
 use txid_shared::documents::{SUPPORTED, SupportStatus};
 use txid_shared::ids::{AccountId, DocumentId, VerificationId};
-use txid_shared::store::{Case, StoreError};
+use txid_shared::store::Case;
 use txid_shared::words::{DocumentType, ImageRole, Permission};
 use utoipa::ToSchema;
 
@@ -244,10 +244,7 @@ pub(super) async fn content(
         return Err(ApiError::new(ErrorCode::Forbidden, "the address has expired; ask for a new one").into());
     }
     let (_, case, info) = find(&api, account, &id).await?;
-    let key = match api.store.data_key(&case).await {
-        Err(StoreError::Erased) => return Err(no_such("document").into()),
-        key => key.map_err(|error| unreadable(&error))?,
-    };
+    let key = api.store.data_key(&case).await.map_err(|error| unreadable(&error))?;
     let bytes = match api.blobs.get(&key, &format!("{account}/{}/{}", case.id, info.image)).await {
         Err(BlobError::NotFound) => return Err(no_such("document").into()),
         bytes => bytes.map_err(|error| Refusal::unavailable("a picture cannot be read", &error))?,

@@ -24,7 +24,7 @@ use txid_shared::present::present_row;
 use txid_shared::request::SealedRequest;
 use txid_shared::sealed::{seal_event, seal_review};
 use txid_shared::store::{AuditEntry, Finish, Row};
-use txid_shared::telemetry::current_traceparent;
+use txid_shared::telemetry::{Metrics, current_traceparent};
 use txid_shared::words::{ImageRole, Permission, Status};
 use utoipa::ToSchema;
 
@@ -278,7 +278,7 @@ pub(super) struct Deleted {
 /// Erase a verification
 ///
 /// Its data key is destroyed: pictures, fields, verdict and the bodies of its events are unreadable from
-/// then on. What stays is that it existed, and an audit entry without personal data.
+/// then on, also in a backup of the database from before. What stays is that it existed, and an audit entry without personal data.
 #[utoipa::path(delete, path = "/v1/identity/verifications/{id}", tag = "identity",
     params(("id" = String, Path, description = "`ver_…`")),
     responses(
@@ -299,16 +299,15 @@ pub(super) async fn delete(
         return Err(no_such("verification").into());
     }
     forget(&api, id).await;
-    // Unreadable already. What cannot be removed now the sweeper removes.
-    match api.blobs.remove_all(&format!("{account}/{id}")).await {
-        Ok(_) => {
-            if let Err(error) = api.store.nothing_remains(id).await {
-                tracing::warn!(verification.id = %id, %error, "blobs of an erased verification are looked for again");
-            }
-        }
-        Err(error) => {
-            tracing::warn!(verification.id = %id, %error, "blobs of an erased verification stay, unreadable, for now");
-        }
+    // The row's half of the key is gone. The share goes now, and with it what backups of the database hold; what
+    // cannot be removed the sweeper removes: that it remains was written with the erasure.
+    let removed = match api.blobs.erase(account, id).await {
+        Ok(()) => api.store.nothing_remains(id).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = removed {
+        Metrics::get().not_removed();
+        tracing::error!(verification.id = %id, %error, "key share and blobs of an erased verification are removed later");
     }
     tracing::info!(verification.id = %id, "verification erased");
     Ok(Json(Deleted { id, object: Verification::OBJECT, deleted: true }))

@@ -3,6 +3,7 @@
 use super::envelope::Refusal;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use std::str::FromStr;
 use txid_shared::api::{ApiError, ErrorCode};
@@ -11,6 +12,8 @@ use utoipa::ToSchema;
 
 const USUAL_LIMIT: i64 = 20;
 const LARGEST_LIMIT: i64 = 100;
+/// Of a page: each asks the object store for what it is sealed under.
+const SHOWN_AT_ONCE: usize = 16;
 const PAGE_PARAMETERS: [&str; 3] = ["limit", "starting_after", "ending_before"];
 
 /// In the order given.
@@ -120,6 +123,17 @@ impl<T> List<T> {
         let edge = if backwards { data.first() } else { data.last() };
         let next_cursor = edge.filter(|_| has_more).map(id);
         Self { object: "list", data, has_more, next_cursor }
+    }
+
+    /// The same page as it is shown, several items made at once. `None` leaves one out.
+    pub(super) async fn shown<U, E, F>(self, show: impl Fn(T) -> F) -> Result<List<U>, E>
+    where
+        F: Future<Output = Result<Option<U>, E>>,
+    {
+        let Self { object, data, has_more, next_cursor } = self;
+        let showing = stream::iter(data).map(show).buffered(SHOWN_AT_ONCE);
+        let data = showing.try_filter_map(|shown| std::future::ready(Ok(shown))).try_collect().await?;
+        Ok(List { object, data, has_more, next_cursor })
     }
 
     pub(super) fn whole(data: Vec<T>) -> Self {

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use txid_shared::api::{ApiError, ErrorBody, ErrorCode, ImageInfo, Mode, Verification};
+use txid_shared::blobs::crypto::DataKey;
 use txid_shared::documents::required_images;
 use txid_shared::ids::{DocumentId, SessionId, VerificationId};
 use txid_shared::policy::Thresholds;
@@ -225,9 +226,11 @@ pub(super) async fn create(
 
     let failed = |error: &dyn std::error::Error| Refusal::unavailable("a session cannot be opened", error);
     let verification_id = VerificationId::generate();
-    let account_key = api.store.account_key(caller.account_id).await.map_err(|error| failed(&error))?;
-    let (key, wrapped) =
-        account_key.generate_wrapped(&verification_id.to_string()).map_err(|error| failed(&error))?;
+    let data_key = api.store.new_data_key(caller.account_id, verification_id).await;
+    let DataKey { key, wrapped, share } = data_key.map_err(|error| failed(&error))?;
+    // Before the row: what is uploaded must open.
+    let stored = api.blobs.put_share(caller.account_id, verification_id, &share).await;
+    stored.map_err(|error| failed(&error))?;
     let now = api.clock.now();
     let session = Session {
         id: SessionId::generate(),

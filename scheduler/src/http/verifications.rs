@@ -78,11 +78,16 @@ pub(super) async fn list(
     let (page, limit) = parameters.page()?;
     let found = api.store.verifications(caller.account_id, &filter, page, limit + 1).await;
     let found = found.map_err(|error| unreadable(&error))?;
-    let mut data = Vec::with_capacity(found.len());
-    for row in &found {
-        data.push(present_row(&api.store, row).await.map_err(|error| unreadable(&error))?);
-    }
-    Ok(Json(List::of_page(data, &page, limit, |verification| verification.id.to_string())))
+    let rows = List::of_page(found, &page, limit, |row| row.case.id.to_string());
+    let store = &api.store;
+    let shown = rows.shown(|row: Row| async move {
+        match present_row(store, &row).await {
+            Ok(verification) => Ok(Some(verification)),
+            Err(error) if error.is_destroyed() => Ok(None),
+            Err(error) => Err(unreadable(&error)),
+        }
+    });
+    Ok(Json(shown.await?))
 }
 
 const FILTERS: [&str; 5] = ["status", "document_type", "country", "created_after", "created_before"];
@@ -104,8 +109,12 @@ pub(super) async fn row(api: &Api, account: AccountId, id: VerificationId) -> Re
     row.ok_or_else(|| no_such("verification").into())
 }
 
-pub(super) fn unreadable(error: &dyn std::error::Error) -> Refusal {
-    Refusal::unavailable("a verification cannot be read", error)
+/// What is destroyed does not exist, also where a backup brought its row back.
+pub(super) fn unreadable(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    match error.downcast_ref::<StoreError>() {
+        Some(destroyed) if destroyed.is_destroyed() => no_such("verification: it was erased").into(),
+        _ => Refusal::unavailable("a verification cannot be read", error),
+    }
 }
 
 pub(super) fn no_such(what: &str) -> ApiError {
@@ -144,10 +153,7 @@ async fn crop(
     evidence_id: DocumentId,
 ) -> Result<Bytes, Refusal> {
     let case = row(api, account, id).await?.case;
-    let key = match api.store.data_key(&case).await {
-        Err(StoreError::Erased) => return Err(no_such("evidence").into()),
-        key => key.map_err(|error| unreadable(&error))?,
-    };
+    let key = api.store.data_key(&case).await.map_err(|error| unreadable(&error))?;
     match api.blobs.get(&key, &format!("{account}/{id}/evidence/{evidence_id}")).await {
         Err(BlobError::NotFound) => Err(no_such("evidence").into()),
         crop => crop.map_err(|error| Refusal::unavailable("evidence cannot be read", &error)),

@@ -22,9 +22,10 @@ use tokio::time::Instant;
 use txid_shared::api::{
     Accepted, ApiError, ErrorBody, ErrorCode, ImageInfo, Mode, Verification, VerifyForm, VerifyRequest,
 };
-use txid_shared::blobs::crypto::SealingKey;
+use txid_shared::blobs::BlobError;
+use txid_shared::blobs::crypto::{DataKey, SealingKey};
 use txid_shared::config::ms;
-use txid_shared::ids::{SessionId, VerificationId};
+use txid_shared::ids::{AccountId, SessionId, VerificationId};
 use txid_shared::present::present_row;
 use txid_shared::store::{Acceptance, Claim, Retention, Row, StoreError};
 use txid_shared::telemetry::{Metrics, current_traceparent};
@@ -191,14 +192,12 @@ async fn accept(
     claim: Option<Claim>,
 ) -> Result<Option<Answer>, Refusal> {
     let account = caller.account_id;
-    let account_key = api.store.account_key(account).await.map_err(|error| unavailable(&error))?;
-    let (key, wrapped_key) =
-        account_key.generate_wrapped(&id.to_string()).map_err(|error| unavailable(&error))?;
-    let folder = format!("{account}/{id}");
-    if let Err(error) = store_images(api, &key, &folder, &submission.images).await {
-        remove_images(api, &folder).await;
+    let data_key = api.store.new_data_key(account, id).await.map_err(|error| unavailable(&error))?;
+    if let Err(error) = store_images(api, &data_key, (account, id), &submission.images).await {
+        remove_images(api, account, id).await;
         return Err(unavailable(&error));
     }
+    let DataKey { key, wrapped: wrapped_key, .. } = data_key;
     let entry = Entry { id, wrapped_key, key, claim, session_id: None };
     let images = submission.images.iter().map(|picture| picture.info.clone()).collect();
     enter(api, caller, entry, submission, images).await
@@ -259,18 +258,18 @@ pub(super) async fn enter(
         session_id,
         retention,
     };
-    let folder = format!("{}/{id}", caller.account_id);
     match api.store.accept(&acceptance).await {
         Ok(true) => {}
         Ok(false) => {
             // The images of a session are those of what it became.
             if session_id.is_none() {
-                remove_images(api, &folder).await;
+                remove_images(api, caller.account_id, id).await;
             }
             return Ok(None);
         }
         Err(error) => {
-            settle_failed_acceptance(api, id, &folder, &error).await.map_err(|()| unavailable(&error))?;
+            let settled = settle_failed_acceptance(api, &acceptance, &error).await;
+            settled.map_err(|()| unavailable(&error))?;
         }
     }
     api.outbox_filled.notify_one();
@@ -279,39 +278,45 @@ pub(super) async fn enter(
     Ok(Some(accepted))
 }
 
+/// Images and the key's share side by side: the share costs no time of its own. Both have ended when this
+/// returns, so that what is removed after an error stays removed.
 async fn store_images(
     api: &Api,
-    key: &SealingKey,
-    folder: &str,
+    data_key: &DataKey,
+    (account, id): (AccountId, VerificationId),
     images: &[Picture],
-) -> Result<(), txid_shared::blobs::BlobError> {
+) -> Result<(), BlobError> {
     let named: Vec<(String, &[u8])> =
         images.iter().map(|picture| (picture.info.image.to_string(), &picture.bytes[..])).collect();
-    api.blobs.put_new(key, folder, &named).await
+    let folder = format!("{account}/{id}");
+    let (images, share) = tokio::join!(
+        api.blobs.put_new(&data_key.key, &folder, &named),
+        api.blobs.put_share(account, id, &data_key.share),
+    );
+    images.and(share)
 }
 
 /// An error can mean that the commit went through and its answer was lost. Then the verification is
-/// accepted; only when it certainly is not may its images go.
-async fn settle_failed_acceptance(
-    api: &Api,
-    id: VerificationId,
-    folder: &str,
-    error: &StoreError,
-) -> Result<(), ()> {
+/// accepted; only when it certainly is not may its images go. Those of a session stay for the next try.
+async fn settle_failed_acceptance(api: &Api, acceptance: &Acceptance, error: &StoreError) -> Result<(), ()> {
+    let id = acceptance.id;
     match api.store.status(id).await {
         Ok(Some(_)) => {
             tracing::warn!(verification.id = %id, %error, "accepted, though the answer was lost");
             return Ok(());
         }
-        Ok(None) => remove_images(api, folder).await,
-        Err(_) => {}
+        Ok(None) if acceptance.session_id.is_none() => {
+            remove_images(api, acceptance.account_id, id).await;
+        }
+        Ok(None) | Err(_) => {}
     }
     Err(())
 }
 
-async fn remove_images(api: &Api, folder: &str) {
-    if let Err(error) = api.blobs.remove_all(folder).await {
-        tracing::warn!(blobs.folder = folder, %error, "images of a refused request stay, sealed");
+/// With their key's share.
+async fn remove_images(api: &Api, account: AccountId, id: VerificationId) {
+    if let Err(error) = api.blobs.erase(account, id).await {
+        tracing::warn!(verification.id = %id, %error, "images of a refused request stay, sealed");
     }
 }
 

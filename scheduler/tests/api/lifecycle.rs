@@ -205,7 +205,7 @@ async fn an_erased_verification_is_gone_and_its_trail_tells_no_more_than_that() 
     assert_eq!(ids(&scene.get("/v1/identity/verifications").await), [kept.to_string()]);
     assert_eq!(code(&answer(scene.post(&path(id, "/retry"))).await), (404, "not_found"));
 
-    assert_eq!(scene.blobs(), 1);
+    assert_eq!((scene.blobs(), scene.shares()), (1, 1));
     // Not even with the data key, had somebody kept it, is anything left to open in the rows.
     type Sealed = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
     let rows: Vec<Sealed> = sqlx::query_as(
@@ -255,11 +255,12 @@ async fn a_pending_verification_that_is_erased_never_gets_a_verdict() {
     let scene = Scene::new().await;
     let id = scene.accepted(&passport()).await;
     let case = scene.case(id).await;
+    let key = scene.services.context.store.data_key(&case).await.unwrap();
     let erased = answer(scene.request(Method::DELETE, &path(id, "")).bearer_auth(scene.key.reveal())).await;
     assert_eq!(erased.status, 200);
     // A worker that had opened the case before comes too late.
-    let partials = std::collections::BTreeMap::new();
-    assert!(!txid_shared::conclude::conclude(&scene.services.context, &case, &partials).await.unwrap());
+    let (context, partials) = (&scene.services.context, std::collections::BTreeMap::new());
+    assert!(!txid_shared::conclude::conclude(context, &case, &key, &partials).await.unwrap());
     assert_eq!((scene.count("events").await, scene.count("outbox").await), (0, 0));
     scene.end().await;
 }
@@ -305,6 +306,7 @@ async fn what_an_account_keeps_for_a_time_goes_when_it_is_over_pictures_first() 
     scene.sweeper().expire_verifications().await.unwrap();
     let shown = scene.get(&path).await;
     assert_eq!((shown.status, scene.blobs()), (200, 0), "the verdict stays, the pictures are gone");
+    assert!(shown.body["checks"].is_object(), "and with it the key that opens it");
     let content =
         scene.get(&format!("/v1/identity/documents/{}", id.document(ImageRole::DocumentFront))).await;
     assert_eq!(content.status, 200, "what was known of them stays as well");
@@ -318,6 +320,8 @@ async fn what_an_account_keeps_for_a_time_goes_when_it_is_over_pictures_first() 
         .await
         .unwrap();
     assert!(keyless.0, "the data key is destroyed");
+    scene.sweeper().remove_remains().await.unwrap();
+    assert_eq!(scene.shares(), 0, "both halves of it");
     scene.end().await;
 }
 

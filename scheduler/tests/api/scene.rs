@@ -193,7 +193,7 @@ impl Scene {
             let key = self.services.context.store.data_key(&case).await.unwrap();
             let set = self.services.context.partials.get(id).await.unwrap();
             let partials = txid_shared::sealed::open_partials(&key, id, &set).unwrap();
-            conclude(&self.services.context, &case, &partials).await.unwrap();
+            conclude(&self.services.context, &case, &key, &partials).await.unwrap();
         }
     }
 
@@ -217,20 +217,32 @@ impl Scene {
         sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(&self.database).await.unwrap()
     }
 
+    /// Pictures that are stored.
     pub(crate) fn blobs(&self) -> usize {
-        fn files(folder: &std::path::Path) -> usize {
-            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-            entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
-        }
-        files(self.folder.path())
+        files(self.folder.path()) - self.shares()
+    }
+
+    /// Key shares that are stored.
+    pub(crate) fn shares(&self) -> usize {
+        files(&self.folder.path().join("keys"))
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub(crate) async fn assert_nothing_stored(&self) {
-        assert_eq!(self.blobs(), 0, "images of a refused request were stored");
+        assert_eq!((self.blobs(), self.shares()), (0, 0), "images of a refused request were stored");
         for table in ["verifications", "outbox", "audit WHERE verification_id IS NOT NULL"] {
             assert_eq!(self.count(table).await, 0, "a refused request left rows in {table}");
         }
     }
+}
+
+fn files(folder: &std::path::Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
 /// Settings that put what is counted into the Redis of the tests.

@@ -1,15 +1,20 @@
-//! Envelope encryption: master key (configuration) → account key → data key of one verification.
-//! Destroying a data key's wrapped form makes everything sealed under it unreadable, backups included.
+//! Envelope encryption: master key (configuration) → account key → data key of one verification. A data key is
+//! made of two halves that are kept apart: one wrapped in the row, the other (its share) in the object store.
+//! Destroying either makes everything sealed under it unreadable, whatever a backup of the other holds.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Layout of sealed bytes: this version, 12 bytes of nonce, ciphertext, 16 bytes of tag.
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const KEY_BYTES: usize = 32;
+/// Leads the wrapped half of a data key; sealed bytes follow. Rows from before there were shares have the sealed
+/// bytes alone, which begin with `VERSION`, and what they hold is the whole key.
+const HALF: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CryptoError {
@@ -21,6 +26,41 @@ pub enum CryptoError {
     UnknownMasterKey(String),
     #[error("keys.master: {0}")]
     MalformedMasterKey(&'static str),
+}
+
+/// The half of a data key that stands in no database: 32 random bytes, of no use without the other half.
+#[derive(Clone)]
+pub struct KeyShare([u8; KEY_BYTES]);
+
+impl std::fmt::Debug for KeyShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyShare([redacted])")
+    }
+}
+
+impl KeyShare {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, CryptoError> {
+        Ok(Self(bytes.try_into().map_err(|_| CryptoError::Unreadable)?))
+    }
+
+    pub(super) const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A fresh data key with both of its halves. It may be used once the share is stored.
+#[derive(Debug, Clone)]
+pub struct DataKey {
+    pub key: SealingKey,
+    /// For the row.
+    pub wrapped: Vec<u8>,
+    /// For the object store.
+    pub share: KeyShare,
+}
+
+/// Whether the wrapped bytes are half a key, or a whole one from before there were shares.
+pub fn needs_share(wrapped: &[u8]) -> bool {
+    wrapped.first() == Some(&HALF)
 }
 
 /// AES-256-GCM with a random nonce. `place` (associated data) binds the bytes to where they belong,
@@ -85,6 +125,43 @@ impl SealingKey {
     pub fn unwrap_key(&self, place: &str, wrapped: &[u8]) -> Result<Self, CryptoError> {
         Self::from_bytes(&self.open(place, wrapped)?)
     }
+
+    /// A fresh key in two halves, one of them wrapped under this one.
+    pub fn generate_data_key(&self, place: &str) -> Result<DataKey, CryptoError> {
+        let (mut half, mut share) = ([0u8; KEY_BYTES], [0u8; KEY_BYTES]);
+        let random = SystemRandom::new();
+        random
+            .fill(&mut half)
+            .and_then(|()| random.fill(&mut share))
+            .map_err(|_| CryptoError::NoRandomness)?;
+        let share = KeyShare(share);
+        let mut wrapped = vec![HALF];
+        wrapped.extend(self.seal(&half_place(place), &half)?);
+        Ok(DataKey { key: Self::of_halves(place, &half, &share)?, wrapped, share })
+    }
+
+    /// The key of which `wrapped` is one half and `share` the other.
+    pub fn unwrap_data_key(
+        &self,
+        place: &str,
+        wrapped: &[u8],
+        share: &KeyShare,
+    ) -> Result<Self, CryptoError> {
+        let half = wrapped.strip_prefix(&[HALF]).ok_or(CryptoError::Unreadable)?;
+        Self::of_halves(place, &self.open(&half_place(place), half)?, share)
+    }
+
+    fn of_halves(place: &str, half: &[u8], share: &KeyShare) -> Result<Self, CryptoError> {
+        let secret = Salt::new(HKDF_SHA256, share.bytes()).extract(half);
+        let info = [b"txid data key/".as_slice(), place.as_bytes()];
+        let key = secret.expand(&info, &AES_256_GCM).map_err(|_| CryptoError::Unreadable)?;
+        Ok(Self(std::sync::Arc::new(LessSafeKey::new(UnboundKey::from(key)))))
+    }
+}
+
+/// Not the place of a whole key: neither passes for the other when somebody changes the first byte.
+fn half_place(place: &str) -> String {
+    format!("half/{place}")
 }
 
 /// The operator's keys. The first wraps new account keys; the others still open old ones.
@@ -169,6 +246,42 @@ mod tests {
         let sealed = data_key.seal("p", b"x").unwrap();
         assert_eq!(key.unwrap_key("ver_1", &wrapped).unwrap().open("p", &sealed).unwrap(), b"x");
         assert!(key.unwrap_key("ver_2", &wrapped).is_err());
+    }
+
+    #[test]
+    fn a_data_key_opens_with_both_of_its_halves_and_with_neither_alone() {
+        let keys = master();
+        let (_, account) = keys.current().unwrap();
+        let (made, other) =
+            (account.generate_data_key("ver_1").unwrap(), account.generate_data_key("ver_1").unwrap());
+        let sealed = made.key.seal("p", b"x").unwrap();
+        let opened = |place: &str, wrapped: &[u8], share: &KeyShare| {
+            account.unwrap_data_key(place, wrapped, share)?.open("p", &sealed)
+        };
+        assert_eq!(opened("ver_1", &made.wrapped, &made.share).unwrap(), b"x");
+        for (place, wrapped, share) in [
+            ("ver_1", &made.wrapped, &other.share),
+            ("ver_1", &other.wrapped, &made.share),
+            ("ver_2", &made.wrapped, &made.share),
+        ] {
+            assert_eq!(opened(place, wrapped, share), Err(CryptoError::Unreadable));
+        }
+        // Nor does it pass for a whole key of the format before, and the share is in neither.
+        let mut relabelled = made.wrapped.clone();
+        relabelled.remove(0);
+        for wrapped in [&made.wrapped, &relabelled] {
+            assert!(account.unwrap_key("ver_1", wrapped).is_err());
+            assert!(!wrapped.windows(KEY_BYTES).any(|window| window == made.share.bytes()));
+        }
+    }
+
+    #[test]
+    fn the_first_byte_tells_half_a_key_from_a_whole_one() {
+        let keys = master();
+        let (_, account) = keys.current().unwrap();
+        let (_, whole) = account.generate_wrapped("ver_1").unwrap();
+        assert!(needs_share(&account.generate_data_key("ver_1").unwrap().wrapped));
+        assert!(!needs_share(&whole) && !needs_share(&[]));
     }
 
     #[test]

@@ -19,6 +19,20 @@ pub(super) fn write_new(folder: &Path, files: &[(String, Vec<u8>)]) -> io::Resul
     changed.iter().try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
+/// Blocks. Gone from disk when this returns, also where it was gone before: that removal may not have got there.
+pub(super) fn remove(file: &Path) -> io::Result<()> {
+    let absent = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+    match fs::remove_file(file) {
+        Err(error) if !absent(&error) => return Err(error),
+        _ => {}
+    }
+    match file.parent().map(File::open) {
+        None => Ok(()),
+        Some(Err(error)) if absent(&error) => Ok(()),
+        Some(folder) => folder?.sync_all(),
+    }
+}
+
 /// Adds to `changed` each folder that got a new entry.
 fn create(folder: &Path, changed: &mut Vec<PathBuf>) -> io::Result<()> {
     let above = folder.parent();
@@ -51,6 +65,18 @@ mod tests {
         write_new(&folder, &files[..1]).unwrap();
         assert_eq!(fs::read(folder.join("front")).unwrap(), [1, 2, 3]);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_removed_twice_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("keys/acc_1/ver_1");
+        remove(&file).unwrap();
+        write_new(file.parent().unwrap(), &[("ver_1".to_owned(), vec![1])]).unwrap();
+        remove(&file).unwrap();
+        remove(&file).unwrap();
+        assert!(!file.exists());
+        assert!(remove(root.path()).is_err(), "a folder is no file");
     }
 
     #[test]

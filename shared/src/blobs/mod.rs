@@ -2,6 +2,7 @@
 
 pub mod crypto;
 mod local;
+mod shares;
 
 use crate::config;
 use bytes::Bytes;
@@ -29,7 +30,8 @@ pub enum BlobError {
     Crypto(#[from] CryptoError),
 }
 
-/// Names are `account/verification/what`, so that one prefix holds all that an erasure must remove.
+/// Names are `account/verification/what`, so that one prefix holds the pictures of a verification; what opens
+/// them is elsewhere (`shares.rs`).
 #[derive(Clone, Debug)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,

@@ -200,8 +200,8 @@ impl Store {
         let body = match delivery.verification_id {
             None => open_event(&account_key, delivery.event_id, &delivery.sealed_body)?,
             Some(verification) => {
-                let wrapped = delivery.wrapped_key.as_ref().ok_or(StoreError::Erased)?;
-                let data_key = account_key.unwrap_key(&verification.to_string(), wrapped)?;
+                let wrapped = delivery.wrapped_key.as_deref();
+                let data_key = self.open_data_key(delivery.account_id, verification, wrapped).await?;
                 open_event(&data_key, delivery.event_id, &delivery.sealed_body)?
             }
         };

@@ -299,13 +299,12 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some((event_type, sealed, created_at, verification, wrapped)) = row else { return Ok(None) };
-        let account_key = self.account_key(account).await?;
-        let key = match (verification.map(VerificationId::from_uuid), wrapped) {
-            (None, _) => account_key,
-            (Some(verification), Some(wrapped)) => {
-                account_key.unwrap_key(&verification.to_string(), &wrapped)?
-            }
-            (Some(_), None) => return Ok(None),
+        let key = match verification.map(VerificationId::from_uuid) {
+            None => self.account_key(account).await?,
+            Some(verification) => match self.open_data_key(account, verification, wrapped.as_deref()).await {
+                Err(error) if error.is_destroyed() => return Ok(None),
+                key => key?,
+            },
         };
         let body = open_event(&key, id, &sealed)?;
         Ok(Some(StoredEvent { id, event_type: word(&event_type)?, created_at: created_at.0, body }))

@@ -105,8 +105,9 @@ impl Store {
         Ok(rows)
     }
 
-    /// Destroys the data key and with it everything that is sealed under it; clears what was readable;
-    /// takes what was not delivered off the list. One that was pending is cancelled by it.
+    /// Destroys this database's half of the data key and with it everything that is sealed under it; clears what
+    /// was readable; takes what was not delivered off the list; notes that the other half and the blobs remain to
+    /// be removed (`remains`). One that was pending is cancelled by it.
     /// False: it does not exist, or not any more.
     pub async fn erase(
         &self,
@@ -155,22 +156,37 @@ impl Store {
         Ok(erased == 1)
     }
 
-    /// Erased verifications whose blobs may still be there.
-    pub async fn remains(&self, limit: i64) -> Result<Vec<(AccountId, VerificationId)>, StoreError> {
+    /// What was erased or expired and whose key share and blobs may still be there, with ids above `after`.
+    pub async fn remains(
+        &self,
+        after: VerificationId,
+        limit: i64,
+    ) -> Result<Vec<(AccountId, VerificationId)>, StoreError> {
         let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-            "/* remains */ SELECT account_id, id FROM verifications WHERE remains ORDER BY id LIMIT $1",
+            "/* remains */ SELECT account_id, id FROM (
+               SELECT account_id, id FROM verifications WHERE remains AND id > $1
+               UNION ALL
+               SELECT account_id, verification_id FROM sessions WHERE remains AND verification_id > $1
+             ) AS remaining ORDER BY id LIMIT $2",
         )
+        .bind(after.uuid())
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
         Ok(ids(rows))
     }
 
+    /// Share and blobs are gone.
     pub async fn nothing_remains(&self, id: VerificationId) -> Result<(), StoreError> {
-        sqlx::query("/* nothing_remains */ UPDATE verifications SET remains = false WHERE id = $1")
-            .bind(id.uuid())
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "/* nothing_remains */ WITH uploads AS (
+               UPDATE sessions SET remains = false WHERE verification_id = $1 AND remains
+             )
+             UPDATE verifications SET remains = false WHERE id = $1 AND remains",
+        )
+        .bind(id.uuid())
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod acceptance;
 mod accounts;
 mod audit;
 mod batch;
+mod data_keys;
 mod deliveries;
 mod delivery_log;
 mod endpoints;
@@ -39,6 +40,7 @@ pub use usage::{Calls, EndpointUsage, UsageDay, VerificationsOfDay};
 pub use verifications::{Case, Finish, OutgoingEvent, Row};
 
 use crate::blobs::crypto::{CryptoError, MasterKeys};
+use crate::blobs::{BlobError, Blobs};
 use crate::config::{self, ms};
 use crate::ids::VerificationId;
 use batch::Batch;
@@ -77,6 +79,13 @@ pub enum StoreError {
     Exists(String),
     #[error("the verification's data key is destroyed")]
     Erased,
+    /// The row stands as before its erasure, or the object store is not the one that it was accepted with.
+    #[error("the share of the verification's data key is not in the object store")]
+    ShareGone,
+    #[error("key shares cannot be read here: no object store was opened")]
+    NoShares,
+    #[error("key share: {0}")]
+    Share(#[from] BlobError),
     /// A statement that served several callers failed for all of them.
     #[error("{0}")]
     Together(Arc<StoreError>),
@@ -86,6 +95,7 @@ pub enum StoreError {
 pub struct Store {
     pool: PgPool,
     keys: Arc<AccountKeys>,
+    shares: Option<Blobs>,
     batches: Arc<Batches>,
 }
 
@@ -110,6 +120,13 @@ impl Batches {
     }
 }
 
+impl StoreError {
+    /// Nobody opens it again: erased, or a row that a backup brought back.
+    pub const fn is_destroyed(&self) -> bool {
+        matches!(self, Self::Erased | Self::ShareGone)
+    }
+}
+
 impl Store {
     pub async fn connect(settings: &config::Database, master: MasterKeys) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(settings.url.reveal())?
@@ -123,7 +140,8 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(options)
             .await?;
-        Ok(Self { batches: Arc::new(Batches::new(&pool)), pool, keys: Arc::new(AccountKeys::new(master)) })
+        let (batches, keys) = (Arc::new(Batches::new(&pool)), Arc::new(AccountKeys::new(master)));
+        Ok(Self { batches, pool, keys, shares: None })
     }
 
     /// Brings the schema to this version. Safe to repeat and to run beside a running fleet, also one of a

@@ -5,7 +5,6 @@ use super::time::Time;
 use super::verifications::OutgoingEvent;
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
-use crate::blobs::crypto::SealingKey;
 use crate::ids::{AccountId, KeyId, SessionId, VerificationId};
 use crate::words::{Check, DocumentType, SessionStatus};
 use jiff::Timestamp;
@@ -136,25 +135,25 @@ impl Store {
         Ok(session.map(|session| Upload { transaction, session }))
     }
 
-    /// The key that the uploads of an open session are sealed under.
-    pub async fn session_key(&self, session: &Session) -> Result<SealingKey, StoreError> {
-        let wrapped = session.wrapped_key.as_ref().ok_or(StoreError::Erased)?;
-        let account_key = self.account_key(session.account_id).await?;
-        Ok(account_key.unwrap_key(&session.verification_id.to_string(), wrapped)?)
-    }
-
-    /// Open sessions whose time is up, `limit` at most.
-    pub async fn overdue_sessions(&self, now: Timestamp, limit: i64) -> Result<Vec<Session>, StoreError> {
+    /// Open sessions whose time is up, behind `after`, `limit` at most.
+    pub async fn overdue_sessions(
+        &self,
+        now: Timestamp,
+        after: (Timestamp, SessionId),
+        limit: i64,
+    ) -> Result<Vec<Session>, StoreError> {
         let query = sqlx::query(select_sessions!(
             "overdue_sessions",
-            "status IN ('pending', 'ready') AND expires_at <= $1 ORDER BY expires_at LIMIT $2"
+            "status IN ('pending', 'ready') AND expires_at <= $1 AND (expires_at, id) > ($2, $3)
+             ORDER BY expires_at, id LIMIT $4"
         ));
-        let rows = query.bind(Time(now)).bind(limit).fetch_all(&self.pool).await?;
+        let query = query.bind(Time(now)).bind(Time(after.0)).bind(after.1.uuid()).bind(limit);
+        let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(session).collect()
     }
 
-    /// Ends a session: its key is destroyed, and with it what was uploaded; `event` goes to the account's endpoints
-    /// and to the session's own address. False: it was completed, or another was faster.
+    /// Ends a session: its key is destroyed, and with it what was uploaded, which remains to be removed; `event`
+    /// goes to the account's endpoints and to the session's own address. False: it was completed, or another was faster.
     pub async fn expire_session(
         &self,
         session: &Session,
@@ -164,7 +163,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let (expired,): (i64,) = sqlx::query_as(
             "/* expire_session */ WITH expired AS (
-               UPDATE sessions SET status = 'expired', wrapped_key = NULL, images = '[]', sealed_request = ''
+               UPDATE sessions SET status = 'expired', wrapped_key = NULL, images = '[]', sealed_request = '',
+                 remains = true
                WHERE id = $1 AND status IN ('pending', 'ready')
                RETURNING id, account_id, verification_id
              ), told AS (

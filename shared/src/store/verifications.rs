@@ -5,7 +5,6 @@ use super::batch::column;
 use super::time::Time;
 use super::{Store, StoreError, word, words};
 use crate::api::ImageInfo;
-use crate::blobs::crypto::SealingKey;
 use crate::ids::{AccountId, EventId, VerificationId};
 use crate::words::{Check, EventType, Lane, Purpose, Stage, Status};
 use futures_util::future::BoxFuture;
@@ -31,7 +30,7 @@ pub struct Case {
     pub stages: Vec<Stage>,
     pub metadata: Map<String, Value>,
     pub images: Vec<ImageInfo>,
-    /// `None`: erased.
+    /// Half of the data key, or all of it where the row is from before there were shares. `None`: erased.
     pub wrapped_key: Option<Vec<u8>>,
     pub sealed_request: Option<Vec<u8>>,
     pub traceparent: Option<String>,
@@ -101,12 +100,6 @@ type CaseColumns = (
 );
 
 impl Store {
-    /// The key that images, partials, verdict and events of this case are sealed under.
-    pub async fn data_key(&self, case: &Case) -> Result<SealingKey, StoreError> {
-        let wrapped = case.wrapped_key.as_ref().ok_or(StoreError::Erased)?;
-        Ok(self.account_key(case.account_id).await?.unwrap_key(&case.id.to_string(), wrapped)?)
-    }
-
     pub async fn case(&self, id: VerificationId) -> Result<Option<Case>, StoreError> {
         self.batches.case.run(id).await
     }

@@ -42,6 +42,7 @@ pub struct Metrics {
     consumer_rebuilds: Counter<u64>,
     dead_letters: Counter<u64>,
     swept: Counter<u64>,
+    not_removed: Counter<u64>,
     delivery_attempts: Counter<u64>,
     delivery_duration: Histogram<f64>,
     delivery_backlog: Gauge<u64>,
@@ -85,6 +86,11 @@ impl Metrics {
             consumer_rebuilds: counter("txid.consumer.rebuilds", "{rebuild}", "Broker connections lost"),
             dead_letters: counter("txid.dead_letters", "{message}", "By reason"),
             swept: counter("txid.sweeper.enqueued", "{verification}", "Overdue and enqueued again"),
+            not_removed: counter(
+                "txid.erasure.failures",
+                "{removal}",
+                "Key share and blobs of something erased not removed yet; tried again",
+            ),
             delivery_attempts: counter("txid.webhook.attempts", "{attempt}", "By outcome"),
             delivery_duration: seconds("txid.webhook.duration", "One HTTP attempt"),
             delivery_backlog: meter
@@ -147,6 +153,10 @@ impl Metrics {
 
     pub fn swept(&self) {
         self.swept.add(1, &[]);
+    }
+
+    pub fn not_removed(&self) {
+        self.not_removed.add(1, &[]);
     }
 
     pub fn delivery_attempted(&self, outcome: &'static str, seconds: f64) {

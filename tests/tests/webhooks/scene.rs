@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use txid_shared::blobs::crypto::DataKey;
 use txid_shared::clock::{Clock, MockClock};
 use txid_shared::conclude::conclude;
 use txid_shared::config::Secret;
@@ -92,8 +93,9 @@ impl Scene {
     /// A verification of a flawless submission with its verdict, its event not yet delivered.
     pub(crate) async fn decided(&self, webhook_url: Option<&str>) -> VerificationId {
         let (id, store) = (VerificationId::generate(), self.store());
-        let account_key = store.account_key(self.account).await.unwrap();
-        let (key, wrapped_key) = account_key.generate_wrapped(&id.to_string()).unwrap();
+        let DataKey { key, wrapped: wrapped_key, share } =
+            store.new_data_key(self.account, id).await.unwrap();
+        self.services.blobs.put_share(self.account, id, &share).await.unwrap();
         let webhook_url = webhook_url.map(str::to_owned);
         let request = SealedRequest { webhook_url, ..SealedRequest::default() };
         let acceptance = Acceptance {
@@ -125,7 +127,7 @@ impl Scene {
             timing: Timing::default(),
         };
         let partials = Stage::ALL.iter().map(|stage| (*stage, partial(stage))).collect();
-        assert!(conclude(&self.services.context, &case, &partials).await.unwrap());
+        assert!(conclude(&self.services.context, &case, &key, &partials).await.unwrap());
         id
     }
 

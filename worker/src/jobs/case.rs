@@ -70,15 +70,14 @@ impl Cases {
 
     async fn load(&self, id: VerificationId) -> Result<Option<Arc<OpenCase>>, CaseError> {
         let Some(case) = self.store.case(id).await? else { return Ok(None) };
-        let (false, Some(wrapped)) = (case.status.is_terminal(), case.wrapped_key.as_ref()) else {
+        if case.status.is_terminal() {
             return Ok(None);
+        }
+        let key = match self.store.data_key(&case).await {
+            // The sweeper ends what nobody can open.
+            Err(error) if error.is_destroyed() => return Ok(None),
+            key => key?,
         };
-        let key = self
-            .store
-            .account_key(case.account_id)
-            .await?
-            .unwrap_key(&id.to_string(), wrapped)
-            .map_err(StoreError::from)?;
         Ok(Some(Arc::new(OpenCase { case, key, images: Default::default() })))
     }
 

@@ -228,7 +228,7 @@ impl Runner {
             })
             .collect();
         let decided = insist("decide", || async {
-            match conclude(&self.context, &open.case, &partials).await {
+            match conclude(&self.context, &open.case, &open.key, &partials).await {
                 Err(ConcludeError::Store(error)) => Err(error),
                 other => Ok(other),
             }
