@@ -2,6 +2,7 @@
 //! services, a webhook receiver, stub stages.
 
 pub mod collector;
+pub mod dump;
 pub mod fleet;
 pub mod pictures;
 pub mod proxy;

@@ -298,6 +298,7 @@ pub(super) async fn delete(
     if !erased.map_err(|error| Refusal::unavailable("a verification cannot be erased", &error))? {
         return Err(no_such("verification").into());
     }
+    txid_shared::crash::point("erase.after_commit");
     forget(&api, id).await;
     // The row's half of the key is gone. The share goes now, and with it what backups of the database hold; what
     // cannot be removed the sweeper removes: that it remains was written with the erasure.

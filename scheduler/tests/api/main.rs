@@ -5,6 +5,7 @@
 mod acceptance;
 mod background;
 mod bad_input;
+mod erasure;
 mod idempotency;
 mod keys;
 mod lifecycle;

@@ -14,11 +14,12 @@ use txid_shared::conclude::conclude;
 use txid_shared::config::{Config, Secret};
 use txid_shared::ids::{AccountId, VerificationId};
 use txid_shared::partial::{FraudResult, OcrResult, Partial, StageResult, Timing, Unable};
+use txid_shared::request::SealedRequest;
 use txid_shared::sealed::seal_partial;
 use txid_shared::services::Services;
-use txid_shared::store::{Case, NewKey, Store};
+use txid_shared::store::{Acceptance, Case, Declared, NewKey, Retention, Store};
 use txid_shared::task::Tasks;
-use txid_shared::words::{Permission, Plan, Stage};
+use txid_shared::words::{Check, DocumentType, Lane, Permission, Plan, Purpose, Stage};
 
 pub(crate) struct Scene {
     pub(crate) services: Services,
@@ -163,6 +164,37 @@ impl Scene {
         let answer = self.verify(&body).await;
         assert_eq!(answer.status, 201, "{:#}", answer.body);
         answer.body["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A passport as a version before key shares accepted it: the whole data key is in the row.
+    pub(crate) async fn accepted_before_shares(&self) -> VerificationId {
+        let (id, store) = (VerificationId::generate(), &self.services.context.store);
+        let account_key = store.account_key(self.account).await.unwrap();
+        let (key, wrapped_key) = account_key.generate_wrapped(&id.to_string()).unwrap();
+        let declared = Declared { country: "FR".to_owned(), document_type: DocumentType::Passport };
+        let acceptance = Acceptance {
+            id,
+            account_id: self.account,
+            lane: Lane::Interactive,
+            purpose: Purpose::Verification,
+            declared: Some(declared),
+            checks: vec![Check::Ocr],
+            stages: vec![Stage::Ocr],
+            metadata: serde_json::Map::new(),
+            images: Vec::new(),
+            wrapped_key,
+            sealed_request: SealedRequest::default().seal(&key, id).unwrap(),
+            traceparent: None,
+            created_at: self.clock.now(),
+            retry_of: None,
+            actor: "test".to_owned(),
+            claim: None,
+            answer: None,
+            session_id: None,
+            retention: Retention::default(),
+        };
+        assert!(store.accept(&acceptance).await.unwrap());
+        id
     }
 
     /// The one verification there is, as soon as it is accepted.

@@ -50,6 +50,22 @@ impl Client {
         answer(request.json(body).send().await?).await
     }
 
+    /// The same request again is answered as the first one was.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Answer> {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
+        answer(request.header("Idempotency-Key", key).json(body).send().await?).await
+    }
+
+    /// The bytes at an address that carries its own permission; `None` where nothing is found.
+    pub async fn fetch(&self, url: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let response = self.http.get(url).send().await?;
+        Ok(if response.status() == 404 {
+            None
+        } else {
+            Some(response.error_for_status()?.bytes().await?.to_vec())
+        })
+    }
+
     pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         let request = self.http.put(format!("{}{path}", self.base)).bearer_auth(self.key.reveal());
         answer(request.json(body).send().await?).await
