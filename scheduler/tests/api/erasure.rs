@@ -115,7 +115,7 @@ async fn rows_that_a_backup_brings_back_open_nothing_and_disturb_nobody() {
     // What cannot be decided ends, and does not keep what can be from its end.
     let other = scene.accepted(&passport()).await;
     scene.partial_is_in(other, Stage::Ocr).await;
-    for _ in 0..8 {
+    for _ in 0..=scene.config.sweeper.rounds {
         scene.clock.advance(SignedDuration::from_hours(2));
         execute(&scene, "DELETE FROM outbox".to_owned()).await;
         scene.sweeper().sweep().await.unwrap();
@@ -189,11 +189,10 @@ async fn a_session_that_cannot_be_opened_expires_and_what_it_leaves_is_removed_i
         .fetch_all(&scene.database)
         .await
         .unwrap();
-    // The first to expire: its key is damaged. The second: its share cannot be removed.
+    // The first to expire.
     let damage = "UPDATE sessions SET wrapped_key = '\\x02ff', expires_at = expires_at - interval '1 s'
         WHERE id = (SELECT min(id::text)::uuid FROM sessions)";
     execute(&scene, damage.to_owned()).await;
-    let obstacle = Obstacle::before(&scene, VerificationId::from_uuid(ids[1].0));
     scene.clock.advance(SignedDuration::from_secs(61));
 
     scene.sweeper().expire_sessions().await.unwrap();
@@ -203,6 +202,7 @@ async fn a_session_that_cannot_be_opened_expires_and_what_it_leaves_is_removed_i
     assert_eq!(scene.count("events WHERE type = 'identity.session.expired'").await, 3);
     assert_eq!(scene.count("deliveries").await, 2, "where the first wanted to be told nobody knows");
     assert_eq!(remaining(&scene).await, (0, 3));
+    let obstacle = Obstacle::before(&scene, VerificationId::from_uuid(ids[1].0));
     scene.sweeper().remove_remains().await.unwrap();
     assert_eq!(remaining(&scene).await, (0, 1));
     obstacle.give_way();

@@ -147,8 +147,9 @@ async fn an_expired_session_takes_nothing_and_its_uploads_are_gone() {
     for _ in 0..2 {
         scene.sweeper().expire_sessions().await.unwrap();
     }
+    scene.sweeper().remove_remains().await.unwrap();
     let shown = scene.get(&path(&session, "")).await;
-    assert_eq!((&shown.body["status"], scene.blobs()), (&json!("expired"), 0));
+    assert_eq!((&shown.body["status"], scene.blobs(), scene.shares()), (&json!("expired"), 0, 0));
     let told: Vec<(String, String)> = sqlx::query_as(
         "SELECT events.type, deliveries.url FROM events JOIN deliveries ON deliveries.event_id = events.id",
     )
