@@ -59,7 +59,7 @@ class Pods(Chart):
                         self.assertTrue(reference["name"] and reference["key"], name)
                         held.add(variable["name"])
                 wanted = set(needed[spec["containers"][0]["name"]])
-                if release == "secrets of several operators" and "TXID__BROKER__URL" in wanted and len(wanted) > 1:
+                if release == "secrets of several operators" and "TXID__KEYS__MASTER" in wanted:
                     wanted |= {"TXID__BLOBS__S3_ACCESS_KEY_ID", "TXID__BLOBS__S3_SECRET_ACCESS_KEY"}
                 self.assertEqual(held, wanted, name)
 
@@ -169,7 +169,7 @@ class Network(Chart):
         reach = {
             "scheduler": {"postgres", "redis", "broker", "object store"},
             "worker": {"postgres", "redis", "broker", "object store"},
-            "webhooks": {"postgres", "redis"},
+            "webhooks": {"postgres", "redis", "object store"},
             "setup": {"postgres", "broker"},
             "test": set(),
         }
