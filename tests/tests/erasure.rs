@@ -14,7 +14,7 @@ use txid_shared::ids::{DocumentId, EventId, KeyId, VerificationId};
 use txid_shared::request::SealedRequest;
 use txid_shared::store::{Chain, Store};
 use txid_shared::words::ImageRole;
-use txid_tests::dump::Dump;
+use txid_tests::dump::Programs;
 use txid_tests::fleet::{Client, Node, Role, Space};
 use txid_tests::receiver::Receiver;
 
@@ -145,6 +145,10 @@ async fn opened(pool: &PgPool, store: &Store, id: VerificationId, key: &SealingK
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_from_before_an_erasure_opens_nothing_of_what_was_erased() {
+    let Some(programs) = Programs::find() else {
+        eprintln!("skipped: there is no pg_dump");
+        return;
+    };
     let mut space = Space::new().await.unwrap();
     space.set("telemetry.filter", "trace,hyper=info,h2=info,tokio=info,runtime=info");
     let receiver = Receiver::start().await.unwrap();
@@ -173,17 +177,14 @@ async fn a_dump_from_before_an_erasure_opens_nothing_of_what_was_erased() {
     until_there_are(&pool, 3, "request_logs").await;
 
     let url = space.config().unwrap().database.url.reveal().to_owned();
-    let Some(dump) = Dump::take(&url, space.schema()).unwrap() else {
-        eprintln!("skipped: no pg_dump");
-        return;
-    };
+    let dump = programs.dump(&url, space.schema()).unwrap();
     let deleted = client.delete(&path(erased)).await.unwrap();
     assert_eq!((deleted.status, &deleted.body["deleted"]), (200, &json!(true)));
 
     // Nothing of it is left, and nothing of the other lies open.
-    let now = Dump::take(&url, space.schema()).unwrap().unwrap();
-    assert!(now.text.contains("verification.erased"), "the dump is not one of this schema");
-    assert_clean("Postgres", now.text.as_bytes());
+    let now = programs.dump(&url, space.schema()).unwrap();
+    assert!(now.contains("verification.erased"), "the dump is not one of this schema");
+    assert_clean("Postgres", now.as_bytes());
     assert_clean("Redis", &redis_values(&space).await);
     for (name, bytes) in files(&space.folder().join("blobs")) {
         assert!(!name.contains(&erased.to_string()), "{name} is left");
@@ -202,7 +203,7 @@ async fn a_dump_from_before_an_erasure_opens_nothing_of_what_was_erased() {
     let (server, options) = url.split_once('?').unwrap_or((&url, ""));
     let (server, _) = server.rsplit_once('/').unwrap();
     let restored_url = format!("{server}/{name}?{options}");
-    dump.restore(&restored_url, space.folder()).unwrap();
+    programs.restore(&dump, &restored_url, space.folder()).unwrap();
     space.set("database.url", &restored_url);
     let restored = space.database().await.unwrap();
     let services = space.services().await.unwrap();
