@@ -80,13 +80,9 @@ mod tests {
     use super::super::crypto::MasterKeys;
     use super::*;
     use crate::config;
+    use std::sync::Arc;
 
-    #[tokio::test]
-    async fn a_share_outlives_the_pictures_and_goes_with_the_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut settings = config::Config::default().blobs;
-        settings.url = format!("file://{}", folder.path().display());
-        let blobs = Blobs::open(&settings).unwrap();
+    async fn a_share_outlives_the_pictures_and_goes_with_the_rest(blobs: Blobs) {
         let master = MasterKeys::parse([MasterKeys::generate_entry("k1").unwrap().as_str()]).unwrap();
         let (account, id) = (AccountId::generate(), VerificationId::generate());
         let (_, wrapping) = master.current().unwrap();
@@ -104,5 +100,20 @@ mod tests {
             blobs.erase(account, id).await.unwrap();
             assert!(blobs.share(account, id).await.unwrap().is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = config::Config::default().blobs;
+        settings.url = format!("file://{}", folder.path().display());
+        a_share_outlives_the_pictures_and_goes_with_the_rest(Blobs::open(&settings).unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn in_an_object_store() {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        let blobs = Blobs { store, prefix: "installation/".to_owned(), folder: None };
+        a_share_outlives_the_pictures_and_goes_with_the_rest(blobs).await;
     }
 }
