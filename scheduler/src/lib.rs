@@ -1,6 +1,7 @@
 //! Accepts verifications over HTTP and enqueues one job per stage: API, outbox relay, sweeper and
 //! dead-letter consumer. It knows no model and no pixel.
 
+mod batches;
 mod dead_letters;
 mod form;
 mod http;

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use txid_shared::api::{
-    CheckOutcome, Checks, EventData, ExpiredSession, ExtractedData, FaceMatchCheck, FraudCheck, FraudSignals,
+    Batch, CheckOutcome, Checks, Counts, EventData, ExpiredSession, ExtractedData, FaceMatchCheck, FraudCheck, FraudSignals,
     LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict, Verification, Webhook,
 };
-use txid_shared::ids::{SessionId, VerificationId};
+use txid_shared::ids::{BatchId, SessionId, VerificationId};
 use txid_shared::words::{
-    Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel, SessionStatus,
+    BatchStatus, Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel, SessionStatus,
     Severity, Status,
 };
 use uuid::Uuid;
@@ -37,6 +37,26 @@ pub(crate) fn sample(event_type: EventType, webhook: &Webhook, now: Timestamp) -
                 metadata: [("test".to_owned(), true.into())].into_iter().collect(),
                 created_at: now,
                 expires_at: now,
+            }));
+        }
+        EventType::BatchCompleted => {
+            let counts = Counts { total: 1, verified: 1, ..Counts::default() };
+            return EventData::Batch(Box::new(Batch {
+                // No batch has it.
+                id: BatchId::from_uuid(Uuid::nil()),
+                object: Batch::OBJECT.to_owned(),
+                status: BatchStatus::Completed,
+                name: None,
+                metadata: [("test".to_owned(), true.into())].into_iter().collect(),
+                counts,
+                rows_per_second: 0.0,
+                timestamps: BTreeMap::new(),
+                created_at: now,
+                expires_at: now,
+                preflight: None,
+                files: None,
+                error: None,
+                retry_of: None,
             }));
         }
         EventType::VerificationCompleted => (Status::Verified, None),

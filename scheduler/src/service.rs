@@ -1,6 +1,7 @@
 //! Starts everything that makes a scheduler, and stops it in order: first no new requests, then the
 //! open ones are answered, then the relay publishes what they left, then it is over.
 
+use crate::batches::{Batches, BatchesError};
 use crate::dead_letters::DeadLetters;
 use crate::http::{self, Api, Gate};
 use crate::relay::Relay;
@@ -31,6 +32,8 @@ pub enum StartError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Allowance(#[from] AllowanceError),
+    #[error(transparent)]
+    Batches(#[from] BatchesError),
     #[error("limits.endpoints_per_minute: `{0}` is no method and route of the API")]
     NoSuchEndpoint(String),
 }
@@ -61,6 +64,9 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
     let sweeper = Sweeper::new(&services, config.sweeper.clone(), outbox_filled.clone());
     let recover = queue.is_volatile();
     background.spawn(sweeper.run(recover, background.stopping().clone()));
+    let retention = http::days(&config.retention);
+    let batches = Batches::new(&services, &config.batches, retention, outbox_filled.clone())?;
+    background.spawn(batches.clone().run(recover, background.stopping().clone()));
     let dead_letters = DeadLetters::new(context, queue, outbox_filled.clone());
     background.spawn(dead_letters.run(background.stopping().clone()));
 
@@ -70,8 +76,8 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
 
     let router = http::router(Arc::new(Api::new(
         services,
-        config.server.clone(),
-        &config.retention,
+        config,
+        batches,
         gate,
         tasks.clone(),
         waiters,

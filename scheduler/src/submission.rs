@@ -82,7 +82,7 @@ impl Submission {
             .iter()
             .filter_map(|role| picture(form, *role, low).transpose())
             .collect::<Result<_, _>>()?;
-        let request = SealedRequest { thresholds, expected, webhook_url };
+        let request = SealedRequest { thresholds, expected, webhook_url, untold: false };
         let (purpose, declared, retry_of) = (Purpose::Verification, Some(declared), None);
         Ok(Self { purpose, declared, checks, stages, mode, metadata, request, images, retry_of })
     }

@@ -1,7 +1,7 @@
 //! The end of a verification: decide, write the verdict with its events, wake whoever waits.
 //! Worker, sweeper and dead-letter consumer all end a verification here and nowhere else.
 
-use crate::api::{Event, EventData, ImageInfo, Verification};
+use crate::api::{Event, EventData, ImageInfo, Summary, Verdict, Verification};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::clock::Clock;
 use crate::partial::Partial;
@@ -59,6 +59,7 @@ pub async fn give_up(context: &Context, case: &Case) -> Result<bool, ConcludeErr
         status: Status::Error,
         sealed_verdict: None,
         sealed_review: None,
+        summary: None,
         events: Vec::new(),
         webhook_url: None,
         traceparent: case.traceparent.clone(),
@@ -108,8 +109,9 @@ async fn write_verdict(
     let now = context.clock.now();
 
     let sealed_verdict = seal_verdict(key, case.id, &decision.verdict)?;
-    let status = decision.status;
+    let (status, summary) = (decision.status, summary(&decision.verdict));
     let events = match case.purpose {
+        Purpose::Verification if request.untold => Vec::new(),
         Purpose::Verification => events(key, case, decision, now)?,
         // Whoever asked for a single stage waits for its answer.
         Purpose::Extraction | Purpose::FaceMatch | Purpose::Liveness => Vec::new(),
@@ -121,6 +123,7 @@ async fn write_verdict(
         status,
         sealed_verdict: Some(sealed_verdict),
         sealed_review: None,
+        summary: Some(summary),
         events,
         webhook_url: request.webhook_url,
         traceparent: current_traceparent().or_else(|| case.traceparent.clone()),
@@ -142,6 +145,19 @@ async fn write_verdict(
         );
     }
     Ok(won)
+}
+
+/// Nothing personal: it is not sealed.
+fn summary(verdict: &Verdict) -> Summary {
+    let mut reasons: Vec<_> = verdict.reasons.iter().map(|reason| reason.code).collect();
+    reasons.dedup();
+    Summary {
+        risk_score: Some(verdict.risk_score),
+        checks: verdict.checks.outcomes().map(|outcome| (outcome.check, outcome.status)).collect(),
+        reasons,
+        similarity: verdict.checks.face_match.as_ref().and_then(|face| face.similarity),
+        cpu_ms: verdict.timings.values().map(|timing| f64::from(timing.total_ms)).sum(),
+    }
 }
 
 fn events(

@@ -81,6 +81,9 @@ id! {
     EndpointId = "wh";
     DeliveryId = "dlv";
     DocumentId = "doc";
+    BatchId = "batch";
+    /// A file that batches refer to.
+    UploadId = "upl";
     RequestId = "req";
 }
 

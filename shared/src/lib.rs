@@ -10,6 +10,7 @@ pub mod crash;
 pub mod documents;
 pub mod ids;
 pub mod network;
+pub mod outbound;
 pub mod partial;
 pub mod partials;
 pub mod policy;

@@ -15,6 +15,9 @@ pub struct SealedRequest {
     pub expected: BTreeMap<String, String>,
     /// Where this verification's events go, besides the account's endpoints.
     pub webhook_url: Option<String>,
+    /// Nobody is told: the row of a batch, whose end is told as a whole.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
 }
 
 impl SealedRequest {

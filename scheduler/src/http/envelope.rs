@@ -1,7 +1,7 @@
 //! Around every call: request id, span, time limit, a net under panics, and one shape of error.
 
-use super::Api;
 use super::admission::Call;
+use super::{Api, files};
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::config::ms;
@@ -22,6 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
 /// Calls that need a key, are limited and leave a row.
 const VERSIONED: &str = "/v1/";
+/// Of a body of any length.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(86_400);
 /// What a caller is told to wait when we are the ones who could not.
 const RETRY_AFTER_S: u32 = 5;
 
@@ -103,7 +105,12 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
             next.run(request).await
         };
         let handled = AssertUnwindSafe(admitted).catch_unwind();
-        let response = match tokio::time::timeout(ms(api.settings.request_timeout_ms), handled).await {
+        // A large file takes as long as it takes: there its pauses are bounded.
+        let limit = match route.as_deref() {
+            Some(files::CONTENT_ROUTE) => LONGEST_UPLOAD,
+            _ => ms(api.settings.request_timeout_ms),
+        };
+        let response = match tokio::time::timeout(limit, handled).await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
                 tracing::error!("a handler panicked");

@@ -159,6 +159,7 @@ fn end(caller: &Caller, before: &Row, api: &Api, status: Status) -> Finish {
         status,
         sealed_verdict: None,
         sealed_review: None,
+        summary: None,
         events: Vec::new(),
         webhook_url: None,
         traceparent: current_traceparent(),

@@ -2,10 +2,13 @@
 
 mod admission;
 mod auth;
+mod batch_results;
+mod batches;
 mod body;
 mod deliveries;
 mod documents;
 mod envelope;
+mod files;
 mod health;
 mod idempotency;
 mod keys;
@@ -23,6 +26,7 @@ mod verifications;
 mod verify;
 mod webhooks;
 
+use crate::batches::Batches;
 use crate::waiters::Waiters;
 pub(crate) use admission::Gate;
 use axum::Router;
@@ -52,6 +56,8 @@ pub(crate) struct Api {
     blobs: Blobs,
     clock: Clock,
     settings: config::Server,
+    batches: config::Batches,
+    drivers: Batches,
     retention: Retention,
     gate: Gate,
     tasks: Tasks,
@@ -67,14 +73,15 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(
         services: Services,
-        settings: config::Server,
-        retention: &config::Retention,
+        config: &config::Config,
+        drivers: Batches,
         gate: Gate,
         tasks: Tasks,
         waiters: Waiters,
         outbox_filled: Arc<Notify>,
     ) -> Self {
         let Services { context, queue, blobs } = services;
+        let settings = config.server.clone();
         Self {
             store: context.store,
             queue,
@@ -84,7 +91,9 @@ impl Api {
             room: UploadRoom::new(settings.concurrent_uploads),
             decoding: Semaphore::new(validate::pool_size()),
             settings,
-            retention: days(retention),
+            batches: config.batches.clone(),
+            drivers,
+            retention: days(&config.retention),
             gate,
             tasks,
             waiters,
@@ -94,7 +103,7 @@ impl Api {
     }
 }
 
-fn days(settings: &config::Retention) -> Retention {
+pub(crate) fn days(settings: &config::Retention) -> Retention {
     let seconds = |days: u32| (days > 0).then_some(i64::from(days) * 86_400);
     Retention { images_s: seconds(settings.images_days), data_s: seconds(settings.data_days) }
 }
@@ -128,6 +137,18 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/documents/{id}/content", get(documents::content))
         .route("/v1/identity/supported-documents", get(documents::list))
         .route("/v1/identity/countries", get(documents::countries))
+        .route("/v1/identity/uploads", post(files::create))
+        .route("/v1/identity/uploads/{id}", get(files::show))
+        .route(files::CONTENT_ROUTE, put(files::content))
+        .route("/v1/identity/batches", post(batches::create).get(batches::list))
+        .route("/v1/identity/batches/{id}", get(batches::show).delete(batches::delete))
+        .route("/v1/identity/batches/{id}/confirm", post(batches::confirm))
+        .route("/v1/identity/batches/{id}/pause", post(batches::pause))
+        .route("/v1/identity/batches/{id}/resume", post(batches::resume))
+        .route("/v1/identity/batches/{id}/cancel", post(batches::cancel))
+        .route("/v1/identity/batches/{id}/retry-failed", post(batches::retry_failed))
+        .route("/v1/identity/batches/{id}/results", get(batch_results::list))
+        .route("/v1/identity/batches/{id}/files/{file}", get(batch_results::file))
         .route("/v1/developers/webhooks", post(webhooks::create).get(webhooks::list))
         .route("/v1/developers/keys", post(keys::create).get(keys::list))
         .route("/v1/developers/keys/{id}", get(keys::show).delete(keys::revoke))

@@ -1,7 +1,7 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    deliveries, documents, health, keys, lifecycle, limits, oneshots, requests, sessions, uploads, usage,
+    batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits, oneshots, requests, sessions, uploads, usage,
     validate, verifications, verify, webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
@@ -43,6 +43,20 @@ use utoipa::{Modify, OpenApi};
         documents::content,
         documents::list,
         documents::countries,
+        files::create,
+        files::content,
+        files::show,
+        batches::create,
+        batches::list,
+        batches::show,
+        batches::delete,
+        batches::confirm,
+        batches::pause,
+        batches::resume,
+        batches::cancel,
+        batches::retry_failed,
+        batch_results::list,
+        batch_results::file,
         webhooks::create,
         webhooks::list,
         keys::create,
@@ -75,6 +89,7 @@ use utoipa::{Modify, OpenApi};
     modifiers(&ApiKey, &Allowance, &Undecided),
     tags(
         (name = "identity", description = "Verifications"),
+        (name = "batches", description = "Bulk work: from one row to a million; uploads"),
         (name = "developers", description = "Webhook endpoints and deliveries, events, API keys, limits, usage, logs"),
         (name = "operations", description = "For orchestrators and dashboards"),
     )

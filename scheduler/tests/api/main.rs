@@ -4,6 +4,8 @@
 
 mod acceptance;
 mod background;
+mod batch_faults;
+mod batches;
 mod bad_input;
 mod erasure;
 mod idempotency;

@@ -41,6 +41,7 @@ fn verdict(id: VerificationId, sealed: &[u8]) -> Finish {
         status: Status::Verified,
         sealed_verdict: Some(sealed.to_vec()),
         sealed_review: None,
+        summary: None,
         events: vec![event],
         webhook_url: Some("https://example.com/hook".to_owned()),
         traceparent: None,

@@ -39,6 +39,8 @@ async fn thing(scene: &Scene, prefix: &str, made: &mut Map<String, Value>) -> St
                 .await
         }
         "wh" => created(scene, "/v1/developers/webhooks", json!({ "url": "https://example.com/hook" })).await,
+        "upl" => created(scene, "/v1/identity/uploads", json!({})).await,
+        "batch" => created(scene, "/v1/identity/batches", json!({ "rows": [{ "custom_id": "a" }] })).await,
         "req" => {
             let called = scene.get("/v1/identity/supported-documents").await;
             let id = called.headers["x-request-id"].to_str().unwrap().to_owned();
@@ -100,9 +102,9 @@ fn body(document: &Value, schema: &Value) -> Value {
 
 /// The prefix of each id in the path, in order, from the parameter's description.
 fn prefixes(path: &str, call: &Value) -> Vec<String> {
-    // A side of a document is no id.
-    let names =
-        path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()).filter(|name| *name != "side");
+    // A side of a document and a file's name are no ids.
+    let names = path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+    let names = names.filter(|name| !matches!(*name, "side" | "file"));
     let described = names.map(|name| {
         let parameters = call["parameters"].as_array().unwrap();
         let parameter = parameters.iter().find(|one| one["name"] == name && one["in"] == "path");
@@ -128,7 +130,7 @@ async fn with_another_accounts_id_every_endpoint_answers_not_found() {
         }
         for (method, call) in item.as_object().unwrap() {
             let mut made = Map::new();
-            let mut path = template.replace("{side}", "front");
+            let mut path = template.replace("{side}", "front").replace("{file}", "output");
             // Whoever holds a signed address needs no key, and a key does not help him.
             if call["security"] == json!([{}]) {
                 continue;

@@ -25,7 +25,7 @@ fn every_code_event_and_status_is_met_by_a_test() {
         sources(&root.join(folder), &mut tests);
     }
     let document = serde_json::to_value(txid_scheduler::openapi()).unwrap();
-    for kind in ["ErrorCode", "EventType", "Status", "SessionStatus"] {
+    for kind in ["ErrorCode", "EventType", "Status", "SessionStatus", "BatchStatus", "RowState"] {
         let words = document["components"]["schemas"][kind]["enum"].as_array();
         for word in words.unwrap_or_else(|| panic!("{kind} is not in the document")) {
             let word = word.as_str().unwrap();

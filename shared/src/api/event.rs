@@ -1,6 +1,6 @@
 //! What a webhook endpoint receives.
 
-use super::{ExpiredSession, Verification, Webhook};
+use super::{Batch, ExpiredSession, Verification, Webhook};
 use crate::ids::EventId;
 use crate::words::{Check, DisabledReason, EventType, ReasonCode, Severity};
 use jiff::Timestamp;
@@ -34,6 +34,7 @@ pub enum EventData {
     Verification(Box<Verification>),
     Webhook(Box<Webhook>),
     Session(Box<ExpiredSession>),
+    Batch(Box<Batch>),
 }
 
 impl Event {

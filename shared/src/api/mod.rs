@@ -1,5 +1,6 @@
 //! What goes over HTTP: the contract's objects as types. OpenAPI is generated from them.
 
+mod batch;
 mod error;
 mod event;
 mod request;
@@ -7,6 +8,7 @@ mod session;
 mod verification;
 mod webhook;
 
+pub use batch::*;
 pub use error::*;
 pub use event::*;
 pub use request::*;

@@ -3,6 +3,8 @@
 pub mod crypto;
 mod local;
 mod shares;
+pub mod sources;
+pub mod spool;
 
 use crate::config;
 use bytes::Bytes;

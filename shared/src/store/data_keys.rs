@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// Nothing is kept: a share that another process destroyed must not live on in this one.
-    pub(super) async fn open_data_key(
+    pub async fn open_data_key(
         &self,
         account: AccountId,
         id: VerificationId,

@@ -119,7 +119,7 @@ impl Store {
         let (erased,): (i64,) = sqlx::query_as(
             "/* erase */ WITH erased AS (
                UPDATE verifications SET wrapped_key = NULL, sealed_request = NULL, sealed_verdict = NULL,
-                 sealed_review = NULL, metadata = '{}', images = '[]', images_expire_at = NULL, expires_at = NULL,
+                 sealed_review = NULL, summary = NULL, metadata = '{}', images = '[]', images_expire_at = NULL, expires_at = NULL,
                  erased_at = $3, remains = true,
                  status = CASE status WHEN 'pending' THEN 'cancelled' ELSE status END
                WHERE id = $1 AND account_id = $2 AND erased_at IS NULL

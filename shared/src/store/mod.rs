@@ -5,6 +5,8 @@ mod acceptance;
 mod accounts;
 mod audit;
 mod batch;
+mod bulk;
+mod bulk_rows;
 mod data_keys;
 mod deliveries;
 mod delivery_log;
@@ -17,12 +19,15 @@ mod request_logs;
 mod sessions;
 mod time;
 mod troubles;
+mod uploads;
 mod usage;
 mod verifications;
 
 pub use acceptance::{Acceptance, Declared, Retention};
 pub use accounts::{Account, AccountKeys, AccountRow};
 pub use audit::{AuditEntry, Chain};
+pub use bulk::{BatchOptions, BatchRecord, NewBatch, Progress};
+pub use bulk_rows::{BatchRow, NewRow, Reservation, RowEnd};
 pub use deliveries::{
     AttemptRecord, ClaimedDelivery, ClaimedEndpoint, DeliveriesClaimed, DeliveryClaim, DeliveryOutcome,
     Response, Secrets, Standing,
@@ -34,8 +39,9 @@ pub use keys::{ApiKey, AuthenticatedKey, KeyRow, NewKey, Rotation};
 pub use lifecycle::{Filter, Page};
 pub use outbox::ClaimedRow;
 pub use request_logs::{RequestFilter, RequestLog};
-pub use sessions::{Session, Upload};
+pub use sessions::{Session, Upload as SessionUpload};
 pub use troubles::{DeadLetter, Overdue};
+pub use uploads::Upload;
 pub use usage::{Calls, EndpointUsage, UsageDay, VerificationsOfDay};
 pub use verifications::{Case, Finish, OutgoingEvent, Row};
 

@@ -4,7 +4,7 @@ use super::acceptance::Declared;
 use super::batch::column;
 use super::time::Time;
 use super::{Store, StoreError, word, words};
-use crate::api::ImageInfo;
+use crate::api::{ImageInfo, Summary};
 use crate::ids::{AccountId, EventId, VerificationId};
 use crate::words::{Check, EventType, Lane, Purpose, Stage, Status};
 use futures_util::future::BoxFuture;
@@ -68,6 +68,8 @@ pub struct Finish {
     pub sealed_verdict: Option<Vec<u8>>,
     /// Absent: the one before stays.
     pub sealed_review: Option<Vec<u8>>,
+    /// What the verdict comes down to. Absent: the one before stays.
+    pub summary: Option<Summary>,
     pub events: Vec<OutgoingEvent>,
     /// The request's own `webhook_url`.
     pub webhook_url: Option<String>,
@@ -178,14 +180,15 @@ pub(super) fn finish(
         let decided: Vec<(i64,)> = sqlx::query_as(
             "/* finish */ WITH given AS (
                SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[],
-                   $6::text[], $7::text[], $8::text[], $13::text[], $14::bytea[], $15::text[])
+                   $6::text[], $7::text[], $8::text[], $13::text[], $14::bytea[], $15::text[], $16::text[])
                  WITH ORDINALITY
                  AS given (id, status, sealed_verdict, at, webhook_url, traceparent, actor, details,
-                   from_status, sealed_review, action, number)
+                   from_status, sealed_review, action, summary, number)
              ), decided AS (
                UPDATE verifications SET status = given.status,
                  sealed_verdict = coalesce(given.sealed_verdict, verifications.sealed_verdict),
                  sealed_review = coalesce(given.sealed_review, verifications.sealed_review),
+                 summary = coalesce(given.summary::jsonb, verifications.summary),
                  completed_at = given.at
                FROM given WHERE verifications.id = given.id AND verifications.status = given.from_status
                  AND verifications.erased_at IS NULL
@@ -237,6 +240,7 @@ pub(super) fn finish(
         .bind(column(&rows, |row| row.from.as_str()))
         .bind(column(&rows, |row| row.sealed_review.as_deref()))
         .bind(column(&rows, |row| row.action))
+        .bind(column(&rows, |row| row.summary.as_ref().map(|summary| json!(summary).to_string())))
         .fetch_all(&pool)
         .await?;
         Ok((1i64..).zip(&rows).map(|(number, _)| decided.contains(&(number,))).collect())

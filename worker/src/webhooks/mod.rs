@@ -1,12 +1,10 @@
 //! Telling the customer: due deliveries are leased, signed, sent, and each attempt goes on record.
 
 mod disable;
-pub mod guard;
 mod places;
 mod send;
 pub mod sign;
 
-use crate::webhooks::guard::Guard;
 use crate::webhooks::places::Places;
 use jiff::Timestamp;
 use rand::Rng;
@@ -16,6 +14,7 @@ use tracing::Instrument;
 use txid_shared::api::ThinEvent;
 use txid_shared::clock::Clock;
 use txid_shared::config::{self, ms};
+use txid_shared::outbound::{self, Guard};
 use txid_shared::store::{
     AttemptRecord, ClaimedDelivery, DeliveriesClaimed, DeliveryClaim, DeliveryOutcome, Standing, Store,
     StoreError,
@@ -56,7 +55,7 @@ impl Deliverer {
         txid_shared::use_ring_for_tls();
         let guard = Arc::new(Guard::allowing(&settings.allow_networks)?);
         Ok(Self {
-            client: send::client(guard.clone(), ms(settings.request_timeout_ms))?,
+            client: outbound::client(guard.clone(), ms(settings.request_timeout_ms))?,
             store,
             clock,
             guard,

@@ -1,13 +1,11 @@
 //! One HTTP attempt: signed, bounded, without redirects or retries of its own.
 
-use super::guard::{Guard, GuardedResolver};
 use super::sign;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url, redirect};
-use std::net::IpAddr;
-use std::sync::Arc;
+use reqwest::{Client, StatusCode};
 use std::time::Duration;
+use txid_shared::outbound::{Guard, allowed_url};
 use txid_shared::store::{Response, Secrets};
 use txid_shared::words::DeliveryFailure;
 
@@ -67,19 +65,6 @@ impl Answer {
     }
 }
 
-pub(super) fn client(guard: Arc<Guard>, timeout: Duration) -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .user_agent(concat!("TXCloud-Identity/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .timeout(timeout)
-        .connect_timeout(timeout.min(Duration::from_secs(10)))
-        .pool_idle_timeout(Duration::from_secs(30))
-        .dns_resolver(Arc::new(GuardedResolver(guard)))
-        .build()
-}
-
 pub(super) async fn send(client: &Client, guard: &Guard, request: Request<'_>, now: Timestamp) -> Answer {
     let url = match allowed_url(request.url, guard) {
         Ok(url) => url,
@@ -114,19 +99,6 @@ pub(super) async fn send(client: &Client, guard: &Guard, request: Request<'_>, n
         StatusCode::GONE => Answer::Gone,
         _ => Answer::Refused { status: status.as_u16(), retry_after },
     }
-}
-
-/// A literal address never meets the resolver, so it is checked here.
-fn allowed_url(text: &str, guard: &Guard) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("only http and https are allowed for webhooks".to_owned());
-    }
-    let host = url.host_str().unwrap_or_default();
-    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        guard.check(address).map_err(|error| error.to_string())?;
-    }
-    Ok(url)
 }
 
 fn retry_after(response: &reqwest::Response, now: Timestamp) -> Option<Duration> {

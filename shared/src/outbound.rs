@@ -1,12 +1,16 @@
-//! Server-side request forgery: where a webhook may not go. Checked on every attempt, on the address
-//! that is really connected to, because a name may resolve differently each time.
+//! Requests to addresses that customers name, and against server-side request forgery: where they may not go.
+//! Checked on every attempt, on the address that is really connected to, because a name may resolve differently
+//! each time.
 
+use crate::network::{MalformedNetwork, Network};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Url, redirect};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use txid_shared::network::{MalformedNetwork, Network};
+use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the address {0} is not allowed for webhooks")]
+#[error("the address {0} is not allowed")]
 pub struct Forbidden(IpAddr);
 
 /// Decides about addresses and resolves names to allowed ones.
@@ -33,6 +37,33 @@ impl Guard {
         };
         if public { Ok(()) } else { Err(Forbidden(address)) }
     }
+}
+
+/// A client that connects to nothing else, and follows no redirects.
+pub fn client(guard: Arc<Guard>, timeout: Duration) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("TXCloud-Identity/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .dns_resolver(Arc::new(GuardedResolver(guard)))
+        .build()
+}
+
+/// A literal address never meets the resolver, so it is checked here.
+pub fn allowed_url(text: &str, guard: &Guard) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("only http and https are allowed".to_owned());
+    }
+    let host = url.host_str().unwrap_or_default();
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        guard.check(address).map_err(|error| error.to_string())?;
+    }
+    Ok(url)
 }
 
 /// The special-purpose registries of RFC 6890 and its successors.
@@ -67,7 +98,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// Resolves, and hands on only addresses that may be connected to: the client connects to one of these.
 #[derive(Clone)]
-pub(super) struct GuardedResolver(pub std::sync::Arc<Guard>);
+struct GuardedResolver(Arc<Guard>);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {

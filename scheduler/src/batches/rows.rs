@@ -1,0 +1,136 @@
+//! One row of a manifest: a line of JSON with the fields of a single call, a `custom_id`, and pictures that are
+//! references or base64.
+
+use super::source::Location;
+use crate::form::{Form, Given};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use txid_shared::api::{ApiError, ErrorCode};
+use txid_shared::words::ImageRole;
+
+pub(super) const LONGEST_CUSTOM_ID: usize = 200;
+/// What a line may have besides the fields of a single call.
+const CUSTOM_ID: &str = "custom_id";
+/// What an errors file adds to a row; it is read over when that is submitted again.
+pub(super) const FAULT: &str = "_error";
+/// Columns of a CSV manifest.
+pub(crate) const HEADERS: [&str; 9] = [
+    CUSTOM_ID,
+    "document_front",
+    "document_back",
+    "selfie",
+    "country",
+    "document_type",
+    "checks",
+    "expected",
+    "metadata",
+];
+/// A row of a batch has no say in how it is answered.
+const NOT_OF_A_ROW: [&str; 2] = ["mode", "webhook_url"];
+
+/// A line as it will be kept, and what it is called.
+pub(super) struct Line {
+    pub(super) custom_id: Option<String>,
+    /// One line of JSON.
+    pub(super) text: String,
+}
+
+impl Line {
+    /// Errors tell what is wrong with the line, with its `custom_id` where that could be read.
+    pub(super) fn read(text: &str) -> Result<Self, (Option<String>, ApiError)> {
+        let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+            let message = format!("the line is not a JSON object: column {}", error.column());
+            (None, ApiError::new(ErrorCode::InvalidRequest, message))
+        })?;
+        Self::of(members)
+    }
+
+    pub(super) fn of(mut members: Map<String, Value>) -> Result<Self, (Option<String>, ApiError)> {
+        members.remove(FAULT);
+        let custom_id = match members.get(CUSTOM_ID) {
+            None | Some(Value::Null) => return Err((None, ApiError::missing(CUSTOM_ID))),
+            Some(Value::String(id)) if !id.is_empty() && id.len() <= LONGEST_CUSTOM_ID && !id.contains('\0') => {
+                id.clone()
+            }
+            Some(_) => {
+                let message = "`custom_id` must be a text of 1 to 200 bytes";
+                return Err((None, ApiError::invalid(CUSTOM_ID, message)));
+            }
+        };
+        if let Some(name) = NOT_OF_A_ROW.iter().find(|name| members.contains_key(**name)) {
+            let message = format!("`{name}` is of the whole batch, not of a row");
+            return Err((Some(custom_id), ApiError::invalid(name, message)));
+        }
+        let text = Value::Object(members).to_string();
+        Ok(Self { custom_id: Some(custom_id), text })
+    }
+}
+
+/// The row's own fields over those of the batch, ready for its pictures.
+pub(crate) fn row_form<'a>(text: &'a str, defaults: &Map<String, Value>) -> Result<(Form<'static>, Pictures), ApiError> {
+    let own: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|_| ApiError::new(ErrorCode::InvalidRequest, "the row is not a JSON object"))?;
+    let mut form = Form::default();
+    let mut pictures = Pictures::new();
+    let inherited = defaults.iter().filter(|(name, _)| !own.contains_key(*name));
+    for (name, value) in own.iter().chain(inherited) {
+        if name == CUSTOM_ID || value.is_null() {
+            continue;
+        }
+        let role = ImageRole::ALL.iter().find(|role| role.as_str() == name);
+        if let (Some(role), Value::String(text)) = (role, value)
+            && let Some(location) = Location::parse(name, text)?
+        {
+            pictures.push((*role, location));
+            continue;
+        }
+        let given = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        form.add(Cow::Owned(name.clone()), Given::Text(given));
+    }
+    Ok((form, pictures))
+}
+
+/// What is still to be fetched.
+pub(crate) type Pictures = Vec<(ImageRole, Location)>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::submission::Submission;
+
+    fn fault(text: &str) -> (Option<String>, Option<String>) {
+        let Err((custom_id, error)) = Line::read(text) else { panic!("{text} was taken") };
+        (custom_id, error.param)
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_named() {
+        assert_eq!(fault("not json"), (None, None));
+        assert_eq!(fault("[1]"), (None, None));
+        assert_eq!(fault(r#"{"country":"MA"}"#), (None, Some("custom_id".to_owned())));
+        assert_eq!(fault(r#"{"custom_id":7}"#), (None, Some("custom_id".to_owned())));
+        let (custom_id, param) = fault(r#"{"custom_id":"a","mode":"sync"}"#);
+        assert_eq!((custom_id.as_deref(), param.as_deref()), (Some("a"), Some("mode")));
+    }
+
+    #[test]
+    fn an_errors_file_is_a_manifest() {
+        let line = Line::read(r#"{"custom_id":"a","country":"MA","_error":{"code":"not_found"}}"#);
+        assert_eq!(line.map_err(|(_, error)| error).unwrap().text, r#"{"country":"MA","custom_id":"a"}"#);
+    }
+
+    #[test]
+    fn a_row_wins_over_the_defaults_and_its_pictures_wait() {
+        let defaults = serde_json::from_str(r#"{"country":"FR","document_type":"passport","checks":["ocr"]}"#);
+        let text = r#"{"custom_id":"a","country":"MA","document_front":"zip:a.jpg"}"#;
+        let (form, pictures) = row_form(text, &defaults.unwrap()).unwrap();
+        assert_eq!(form.text("country").unwrap().as_deref(), Some("MA"));
+        assert_eq!(pictures, [(ImageRole::DocumentFront, Location::Archive("a.jpg".to_owned()))]);
+        // Without its picture it is refused as a single call would be.
+        let error = Submission::parse(&form).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("document_front"));
+    }
+}
