@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod batch;
 pub mod fetching;
 pub mod keys;
 pub mod models;

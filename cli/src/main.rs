@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use txid::{accounts, admin, keys, models, oneshot, up, verify};
+use txid::{accounts, admin, batch, keys, models, oneshot, up, verify};
 
 /// Open identity verification: standalone, one-shot checks and administration.
 #[derive(Parser)]
@@ -30,6 +30,9 @@ enum Command {
     Liveness(oneshot::Options),
     /// Look for tampering, screens and copies.
     Fraud(oneshot::Options),
+    /// Verify many: submit, watch and steer batches.
+    #[command(subcommand)]
+    Batch(batch::BatchCommand),
     /// Fetch or check the models.
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -67,6 +70,7 @@ async fn main() -> ExitCode {
         Command::FaceMatch(options) => oneshot::run(config, oneshot::Kind::FaceMatch, options).await,
         Command::Liveness(options) => oneshot::run(config, oneshot::Kind::Liveness, options).await,
         Command::Fraud(options) => oneshot::run(config, oneshot::Kind::Fraud, options).await,
+        Command::Batch(command) => batch::run(config, command).await,
         Command::Models(command) => {
             admin::load(config).and_then(|config| models::run(&command, &config.models))
         }

@@ -194,7 +194,7 @@ async fn feed(
             });
             reading.await.map_err(|_| DriveError::Panicked)?;
         }
-        Location::File(path) if batches.references.local_files => {
+        Location::File(path) if batches.references.local_files.is_some() => {
             use tokio::io::AsyncReadExt as _;
             let mut file = match tokio::fs::File::open(&path).await {
                 Ok(file) => file,

@@ -96,7 +96,7 @@ impl Batches {
             blobs: blobs.clone(),
             sources,
             web: settings.https.then_some((client, guard)),
-            local_files: settings.local_files,
+            local_files: settings.local_files.then(|| settings.files_folder.clone()),
         };
         Ok(Self {
             store: context.store,

@@ -27,7 +27,8 @@ pub(super) struct References {
     pub(super) sources: Sources,
     /// `None`: `https:` is not open.
     pub(super) web: Option<(reqwest::Client, Arc<Guard>)>,
-    pub(super) local_files: bool,
+    /// Where `file:` paths start from; `None`: they are not open.
+    pub(super) local_files: Option<PathBuf>,
 }
 
 /// References of one batch: its account, its archive.
@@ -71,8 +72,8 @@ impl References {
                 }
                 None => return Ok(Err(ApiError::new(ErrorCode::NotFound, "`archive`: no such upload").param("archive"))),
             },
-            Location::File(path) if self.local_files => {
-                let path = PathBuf::from(path);
+            Location::File(path) if self.local_files.is_some() => {
+                let path = self.local_files.clone().unwrap_or_default().join(path);
                 Box::new(move || Archive::of_file(&path))
             }
             _ => return Ok(Err(ApiError::invalid("archive", "`archive` must be upload:upl_…"))),
@@ -171,8 +172,9 @@ impl Reach {
                     }
                 })
             }
-            Location::File(path) if self.references.local_files => {
-                let size = tokio::fs::metadata(path).await.map_err(|error| absent(&error.to_string()))?.len();
+            Location::File(path) if self.references.local_files.is_some() => {
+                let path = self.references.local_files.clone().unwrap_or_default().join(path);
+                let size = tokio::fs::metadata(&path).await.map_err(|error| absent(&error.to_string()))?.len();
                 if size > LARGEST_BYTES as u64 {
                     return Err(Missing::Refused(crate::images::too_large(param)));
                 }

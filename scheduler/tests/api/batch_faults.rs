@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 async fn what_is_wrong_with_a_request_is_named() {
     let scene = Scene::new().await;
     let one = json!([{ "custom_id": "a" }]);
-    let nobodys = "upload:upl_01JDC3Z5V0000000000000000";
+    let nobodys = "upload:upl_01JDC3Z5V00000000000000000";
     for (body, status, param) in [
         (json!({}), 400, "manifest"),
         (json!({ "rows": one, "nmae": "x" }), 400, "nmae"),
@@ -68,7 +68,7 @@ async fn each_fault_is_found_before_the_start_with_its_line() {
         (with("cut", "document_front", base64(&truncated)), "invalid_document", "document_front"),
         (with("small", "document_front", base64(&jpeg(400, 300))), "image_too_small", "document_front"),
         (with("base64", "document_front", json!("?!")), "invalid_parameter", "document_front"),
-        (with("upload", "document_front", json!("upload:upl_01JDC3Z5V0000000000000000")), "not_found", "document_front"),
+        (with("upload", "document_front", json!("upload:upl_01JDC3Z5V00000000000000000")), "not_found", "document_front"),
         (with("zip", "document_front", json!("zip:a.jpg")), "not_found", "document_front"),
         (with("s3", "document_front", json!("s3://elsewhere/a.jpg")), "forbidden", "document_front"),
         (with("file", "document_front", json!("file:/etc/passwd")), "forbidden", "document_front"),

@@ -114,6 +114,7 @@ mod tests {
 
     #[test]
     fn only_what_was_opened_to_the_account_is_read() {
+        crate::use_ring_for_tls();
         let bucket = |url: &str, account: Option<&str>| Bucket {
             url: url.to_owned(),
             account: account.map(str::to_owned),

@@ -175,6 +175,9 @@ pub struct Batches {
     /// Whether `file:` is followed: no setting, but what a process decides that its own user feeds.
     #[serde(skip)]
     pub local_files: bool,
+    /// Where such paths start from.
+    #[serde(skip)]
+    pub files_folder: PathBuf,
 }
 
 /// A bucket, or what lies under a prefix of it, for one account or for all.
@@ -361,6 +364,7 @@ impl Default for Batches {
             fetch_timeout_ms: 15_000,
             buckets: Vec::new(),
             local_files: false,
+            files_folder: PathBuf::new(),
         }
     }
 }
