@@ -15,7 +15,7 @@ export TXID_SERVICES_FOLDER := $(SERVICES)
 BUILD := $(CARGO) build --locked --workspace --bins
 RELEASE := $(BUILD) --release
 
-.PHONY: help contract-tools demo up test lint bench measure models chart-tools setup services clean
+.PHONY: help contract-tools demo up test lint bench measure measure-batch models chart-tools setup services clean
 
 help:
 	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
@@ -24,6 +24,7 @@ help:
 	@echo 'make lint     formatting, clippy, licences, no registry hosts'
 	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration'
 	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
+	@echo 'make measure-batch ROWS=1000000   a batch through a fleet whose processes are killed meanwhile'
 	@echo 'make models   fetch what the workers and the tests need into the cache'
 	@echo 'make setup    models, services and what checks the chart, so that make test needs no network'
 	@echo 'make clean    stop the services started here and remove what was built'
@@ -79,6 +80,13 @@ bench:
 	@set -a; . "$(SERVICES)/env"; set +a; \
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	"$(TARGET)/release/bench"
+
+measure-batch:
+	$(RELEASE)
+	@tests/services/ensure.sh start
+	@set -a; . "$(SERVICES)/env"; set +a; \
+	trap 'tests/services/ensure.sh stop' EXIT; \
+	"$(TARGET)/release/bulk" --rows $(or $(ROWS),1000000)
 
 measure:
 	$(RELEASE)

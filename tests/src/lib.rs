@@ -1,6 +1,7 @@
 //! What the end-to-end tests, the demo and the benchmarks share: a fleet of real processes on real
 //! services, a webhook receiver, stub stages.
 
+pub mod bulk;
 pub mod collector;
 pub mod dump;
 pub mod fleet;

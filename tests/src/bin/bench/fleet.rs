@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::Semaphore;
+use txid_tests::bulk::rss_mb;
 use txid_tests::fleet::{Client, Role, Space};
 use txid_tests::pictures;
 use txid_tests::receiver::Receiver;
@@ -130,10 +131,4 @@ async fn run(
     };
     try_join(try_join_all(submitters), arrivals).await?;
     Ok(())
-}
-
-fn rss_mb(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
