@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use txid_shared::api::{
-    Batch, CheckOutcome, Checks, Counts, EventData, ExpiredSession, ExtractedData, FaceMatchCheck, FraudCheck, FraudSignals,
-    LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict, Verification, Webhook,
+    Batch, CheckOutcome, Checks, Counts, EventData, ExpiredSession, ExtractedData, FaceMatchCheck,
+    FraudCheck, FraudSignals, LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor,
+    Verdict, Verification, Webhook,
 };
 use txid_shared::ids::{BatchId, SessionId, VerificationId};
 use txid_shared::words::{
-    BatchStatus, Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel, SessionStatus,
-    Severity, Status,
+    BatchStatus, Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel,
+    SessionStatus, Severity, Status,
 };
 use uuid::Uuid;
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod auth;
+mod batch_opening;
 mod batch_results;
 mod batches;
 mod body;
@@ -140,7 +141,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/uploads", post(files::create))
         .route("/v1/identity/uploads/{id}", get(files::show))
         .route(files::CONTENT_ROUTE, put(files::content))
-        .route("/v1/identity/batches", post(batches::create).get(batches::list))
+        .route("/v1/identity/batches", post(batch_opening::create).get(batches::list))
         .route("/v1/identity/batches/{id}", get(batches::show).delete(batches::delete))
         .route("/v1/identity/batches/{id}/confirm", post(batches::confirm))
         .route("/v1/identity/batches/{id}/pause", post(batches::pause))

@@ -1,8 +1,8 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits, oneshots, requests, sessions, uploads, usage,
-    validate, verifications, verify, webhooks,
+    batch_opening, batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits,
+    oneshots, requests, sessions, uploads, usage, validate, verifications, verify, webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
@@ -46,7 +46,7 @@ use utoipa::{Modify, OpenApi};
         files::create,
         files::content,
         files::show,
-        batches::create,
+        batch_opening::create,
         batches::list,
         batches::show,
         batches::delete,

@@ -6,6 +6,7 @@ mod accounts;
 mod audit;
 mod batch;
 mod bulk;
+mod bulk_driving;
 mod bulk_rows;
 mod data_keys;
 mod deliveries;
