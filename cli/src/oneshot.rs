@@ -204,6 +204,7 @@ impl Bench {
             checks: &[check],
             thresholds: &Thresholds::default(),
             expected: &BTreeMap::new(),
+            challenges: &[],
             declared: None,
             repeated: None,
             today: jiff::Zoned::now().date(),

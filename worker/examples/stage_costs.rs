@@ -65,6 +65,7 @@ fn costs(engine: &mut Engine, [front, back, selfie]: [&String; 3], rounds: u32) 
             document_front: Some(source(front)?),
             document_back: Some(source(back)?),
             selfie: Some(source(selfie)?),
+            ..Images::default()
         };
         for (stage, sums) in stages.iter().zip(&mut sums) {
             let timing = run(*stage, images.clone(), engine)?.timing;
@@ -131,7 +132,7 @@ fn pairs(engine: &mut Engine, images: &[String]) -> Result<()> {
             let both = Images {
                 document_front: Some(source(first)?),
                 selfie: Some(source(second)?),
-                document_back: None,
+                ..Images::default()
             };
             let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
             if let StageResult::FaceMatch(result) = run(&FaceMatch, both, engine)?.result {
