@@ -134,7 +134,9 @@ pub struct Given {
 
 pub async fn run(config: Option<PathBuf>, command: BatchCommand) -> anyhow::Result<ExitCode> {
     match command {
-        BatchCommand::Run { manifest, out, local: true, given, .. } => local(config, &manifest, &out, &given).await,
+        BatchCommand::Run { manifest, out, local: true, given, .. } => {
+            local(config, &manifest, &out, &given).await
+        }
         BatchCommand::Run { manifest, out, local: false, given, server } => {
             let client = Client::of(&server)?;
             to_the_end(&client, &out, client.submit(&manifest, &given)).await
@@ -144,7 +146,8 @@ pub async fn run(config: Option<PathBuf>, command: BatchCommand) -> anyhow::Resu
             Ok(ExitCode::SUCCESS)
         }
         BatchCommand::Status { id, server } => {
-            let batch: Value = Client::of(&server)?.call(Method::GET, &format!("/batches/{id}"), None).await?;
+            let batch: Value =
+                Client::of(&server)?.call(Method::GET, &format!("/batches/{id}"), None).await?;
             println!("{batch:#}");
             Ok(ExitCode::SUCCESS)
         }
@@ -368,8 +371,10 @@ impl Client {
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response> {
         let begun = std::time::Instant::now();
         loop {
-            let mut request =
-                self.http.request(method.clone(), format!("{}{path}", self.api)).bearer_auth(self.key.reveal());
+            let mut request = self
+                .http
+                .request(method.clone(), format!("{}{path}", self.api))
+                .bearer_auth(self.key.reveal());
             if let Some(body) = &body {
                 request = request.json(body);
             }
@@ -445,7 +450,8 @@ impl Client {
         }
         file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         std::fs::rename(&partly, &path)?;
-        let files = batch.files.as_ref().map(|files| files.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
+        let files =
+            batch.files.as_ref().map(|files| files.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
         for file in files {
             let kind = if file == BatchFile::Manifest { "json" } else { "jsonl" };
             self.file(batch, file.as_str(), &out.join(format!("{file}.{kind}"))).await?;

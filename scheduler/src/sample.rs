@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use txid_shared::api::{
-    Batch, CheckOutcome, Checks, Counts, EventData, ExpiredSession, ExtractedData, FaceMatchCheck, FraudCheck, FraudSignals,
-    LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict, Verification, Webhook,
+    Batch, CheckOutcome, Checks, Counts, EventData, ExpiredSession, ExtractedData, FaceMatchCheck,
+    FraudCheck, FraudSignals, LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor,
+    Verdict, Verification, Webhook,
 };
 use txid_shared::ids::{BatchId, SessionId, VerificationId};
 use txid_shared::words::{
-    BatchStatus, Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel, SessionStatus,
-    Severity, Status,
+    BatchStatus, Check, CheckStatus, DisabledReason, DocumentType, EventType, ReasonCode, RiskLevel,
+    SessionStatus, Severity, Status,
 };
 use uuid::Uuid;
 
@@ -111,6 +112,7 @@ fn verdict(spoiled: Option<(Check, CheckStatus, ReasonCode, u32)>) -> Verdict {
     };
     let liveness = LivenessCheck {
         outcome: outcome(Check::Liveness),
+        active: None,
         signals: LivenessSignals {
             is_live: (!is(Check::Liveness)).then_some(true),
             spoof_type: None,

@@ -124,7 +124,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
 fn archive(path: &Path, rows: usize) -> anyhow::Result<()> {
     let mut zip = zip::ZipWriter::new(std::fs::File::create(path)?);
     let options = zip::write::SimpleFileOptions::default().large_file(true);
-    for (name, bytes) in [("front.jpg", pictures::blank_document()), ("selfie.jpg", pictures::blank_selfie())] {
+    for (name, bytes) in [("front.jpg", pictures::blank_document()), ("selfie.jpg", pictures::blank_selfie())]
+    {
         zip.start_file(name, options)?;
         zip.write_all(bytes)?;
     }
@@ -192,7 +193,8 @@ async fn check(space: &Space, client: &Client, out: &Path, rows: usize) -> anyho
         anyhow::ensure!(seen.len() == rows, "{name} has {} rows of {rows}", seen.len());
     }
     let database = space.database().await?;
-    let count = async |statement: &'static str| sqlx::query_scalar::<_, i64>(statement).fetch_one(&database).await;
+    let count =
+        async |statement: &'static str| sqlx::query_scalar::<_, i64>(statement).fetch_one(&database).await;
     let verifications = count("SELECT count(*) FROM verifications").await?;
     anyhow::ensure!(verifications == i64::try_from(rows)?, "{verifications} verifications for {rows} rows");
     let ends = count("SELECT count(*) FROM audit WHERE action = 'batch.completed'").await?;

@@ -38,7 +38,10 @@ fn a_local_run_that_was_killed_goes_on_and_verifies_no_row_twice() {
     for number in 0..12 {
         let name = format!("{number}.jpg");
         std::fs::write(folder.path().join(&name), pictures::jpeg(1280 + number, 720)).unwrap();
-        rows += &format!("{}\n", json!({ "custom_id": number.to_string(), "document_front": format!("file:{name}") }));
+        rows += &format!(
+            "{}\n",
+            json!({ "custom_id": number.to_string(), "document_front": format!("file:{name}") })
+        );
     }
     std::fs::write(&manifest, rows).unwrap();
     let log = folder.path().join("first.log");

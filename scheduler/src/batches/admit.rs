@@ -138,8 +138,11 @@ impl Batches {
                 }),
             }
         }
-        let bytes: u64 =
-            submissions.iter().flat_map(|(_, submission)| &submission.images).map(|image| image.info.size_bytes).sum();
+        let bytes: u64 = submissions
+            .iter()
+            .flat_map(|(_, submission)| &submission.images)
+            .map(|image| image.info.size_bytes)
+            .sum();
         if !submissions.is_empty() {
             drive.row_bytes = bytes / submissions.len() as u64;
         }
@@ -160,9 +163,13 @@ impl Batches {
         }
         if !ends.is_empty() {
             let now = self.clock.now();
-            self.store.end_rows(held, RowState::Processing, &ends, now).await?.ok_or(DriveError::LeaseLost)?;
+            self.store
+                .end_rows(held, RowState::Processing, &ends, now)
+                .await?
+                .ok_or(DriveError::LeaseLost)?;
         }
-        try_join_all(submissions.into_iter().map(|(row, submission)| self.accept(record, row, submission))).await?;
+        try_join_all(submissions.into_iter().map(|(row, submission)| self.accept(record, row, submission)))
+            .await?;
         self.outbox_filled.notify_one();
         Ok(())
     }

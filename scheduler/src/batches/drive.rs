@@ -120,7 +120,9 @@ impl Batches {
         }
         match record.batch.status {
             BatchStatus::Validating => self.validate(drive, record, stopping).await,
-            BatchStatus::Queued => self.advance(drive, record, BatchStatus::InProgress, &Progress::default()).await,
+            BatchStatus::Queued => {
+                self.advance(drive, record, BatchStatus::InProgress, &Progress::default()).await
+            }
             BatchStatus::InProgress => self.get_on(drive, record, stopping).await,
             BatchStatus::AwaitingConfirmation | BatchStatus::Paused => self.rest(drive, record).await,
             BatchStatus::Cancelling => self.cancel(drive, record).await,

@@ -31,10 +31,18 @@ impl Batches {
             let left = self.store.unaccepted_rows(drive.id, LEFT).await?;
             let ends: Vec<RowEnd> = left
                 .iter()
-                .map(|row| RowEnd { number: row.number, state: RowState::Cancelled, error: None, duplicate_of: None })
+                .map(|row| RowEnd {
+                    number: row.number,
+                    state: RowState::Cancelled,
+                    error: None,
+                    duplicate_of: None,
+                })
                 .collect();
             let now = self.clock.now();
-            self.store.end_rows(held, RowState::Processing, &ends, now).await?.ok_or(DriveError::LeaseLost)?;
+            self.store
+                .end_rows(held, RowState::Processing, &ends, now)
+                .await?
+                .ok_or(DriveError::LeaseLost)?;
             self.settle(drive).await?;
             return Ok(Next::Again);
         }

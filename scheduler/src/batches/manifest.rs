@@ -60,7 +60,8 @@ impl Holding<'_> {
         }
         let (parts, incoming) = channel::<Part>(AHEAD);
         let (groups, mut lines) = channel::<Group>(AHEAD);
-        let feeding = feed(self.batches, location.clone(), archive.cloned(), account_name.to_owned(), account, parts);
+        let feeding =
+            feed(self.batches, location.clone(), archive.cloned(), account_name.to_owned(), account, parts);
         let parsing = tokio::task::spawn_blocking(move || parse(incoming, &groups));
         let writing = self.write(&mut lines);
         let (fed, written) = tokio::join!(feeding, writing);
@@ -152,7 +153,8 @@ async fn feed(
     match location {
         Location::Upload(id) => {
             let Some((_, reader)) = batches.references.upload(account, id).await? else {
-                refuse(ApiError::new(ErrorCode::NotFound, "`manifest`: no such upload").param("manifest")).await;
+                refuse(ApiError::new(ErrorCode::NotFound, "`manifest`: no such upload").param("manifest"))
+                    .await;
                 return Ok(());
             };
             let mut number = 0;
@@ -186,7 +188,9 @@ async fn feed(
                     let each = archive.each_part(&name, |part| {
                         parts.blocking_send(Ok(Bytes::copy_from_slice(part))).is_ok()
                     });
-                    each.map_err(|error| ApiError::invalid("manifest", format!("the manifest in the archive {error}")))
+                    each.map_err(|error| {
+                        ApiError::invalid("manifest", format!("the manifest in the archive {error}"))
+                    })
                 });
                 if let Err(error) = read {
                     let _ = parts.blocking_send(Err(error));
@@ -249,7 +253,8 @@ fn named(archive: &Archive, name: &str) -> Result<String, ApiError> {
 
 /// Blocks. Lines until the end, in groups.
 fn parse(incoming: Receiver<Part>, groups: &Sender<Group>) {
-    let mut reader = BufReader::with_capacity(256 * 1024, Parts { incoming, part: Bytes::new(), refused: None });
+    let mut reader =
+        BufReader::with_capacity(256 * 1024, Parts { incoming, part: Bytes::new(), refused: None });
     let parsed = begin(&mut reader, groups);
     let refused = reader.into_inner().refused;
     // What is wrong with the place explains why the parser met an end.
@@ -472,15 +477,21 @@ mod tests {
 
     fn told(text: &[u8]) -> Vec<(i64, Result<String, String>)> {
         let lines = read(text).unwrap().into_iter();
-        lines.map(|parsed| (parsed.line, parsed.read.map(|line| line.text).map_err(|(_, e)| e.message))).collect()
+        lines
+            .map(|parsed| (parsed.line, parsed.read.map(|line| line.text).map_err(|(_, e)| e.message)))
+            .collect()
     }
 
     #[test]
     fn json_lines_keep_their_numbers_and_faults() {
-        let text = b"\xef\xbb\xbf{\"custom_id\":\"a\"}\r\n\n{\"custom_id\":\"b\"\n\xff\xfe\n{\"custom_id\":\"c\"}";
+        let text =
+            b"\xef\xbb\xbf{\"custom_id\":\"a\"}\r\n\n{\"custom_id\":\"b\"\n\xff\xfe\n{\"custom_id\":\"c\"}";
         let found = told(text);
         assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 3, 4, 5]);
-        assert_eq!(found.iter().map(|(_, read)| read.is_ok()).collect::<Vec<_>>(), [true, false, false, true]);
+        assert_eq!(
+            found.iter().map(|(_, read)| read.is_ok()).collect::<Vec<_>>(),
+            [true, false, false, true]
+        );
     }
 
     #[test]

@@ -199,12 +199,17 @@ impl Batches {
     }
 
     /// One of a batch's files.
-    pub(crate) async fn file_of(&self, record: &BatchRecord, file: BatchFile) -> Result<SpoolReader, DriveError> {
+    pub(crate) async fn file_of(
+        &self,
+        record: &BatchRecord,
+        file: BatchFile,
+    ) -> Result<SpoolReader, DriveError> {
         let key = self.store.batch_key(record).await?;
         Ok(SpoolReader::new(&self.blobs, &key, &record.place(file.as_str())))
     }
 
     fn lease(&self) -> jiff::SignedDuration {
-        jiff::SignedDuration::try_from(ms(self.settings.lease_ms)).unwrap_or(jiff::SignedDuration::from_secs(15))
+        jiff::SignedDuration::try_from(ms(self.settings.lease_ms))
+            .unwrap_or(jiff::SignedDuration::from_secs(15))
     }
 }

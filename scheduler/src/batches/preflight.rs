@@ -76,11 +76,8 @@ impl Batches {
             }
         }
         let spooled = file.close().await?;
-        let info = FileInfo {
-            rows: found.rows_with_faults,
-            size_bytes: spooled.size_bytes,
-            sha256: spooled.sha256,
-        };
+        let info =
+            FileInfo { rows: found.rows_with_faults, size_bytes: spooled.size_bytes, sha256: spooled.sha256 };
         found.seconds = begun.elapsed().as_secs_f64();
         let sound = (found.rows - found.rows_with_faults - found.duplicates).max(0) as f64;
         let (core_seconds, rate) = self.store.recent_costs(record.account_id).await?;

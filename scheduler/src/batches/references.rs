@@ -70,7 +70,11 @@ impl References {
                     let runtime = Handle::current();
                     Box::new(move || Archive::of_spool(reader, size, runtime))
                 }
-                None => return Ok(Err(ApiError::new(ErrorCode::NotFound, "`archive`: no such upload").param("archive"))),
+                None => {
+                    return Ok(Err(
+                        ApiError::new(ErrorCode::NotFound, "`archive`: no such upload").param("archive")
+                    ));
+                }
             },
             Location::File(path) if self.local_files.is_some() => {
                 let path = self.local_files.clone().unwrap_or_default().join(path);
@@ -88,7 +92,8 @@ impl References {
         id: txid_shared::ids::UploadId,
     ) -> Result<Option<(Upload, SpoolReader)>, super::DriveError> {
         let upload = self.store.upload_of(account, id).await?;
-        let Some((upload, place)) = upload.and_then(|upload| upload.place().map(|place| (upload, place))) else {
+        let Some((upload, place)) = upload.and_then(|upload| upload.place().map(|place| (upload, place)))
+        else {
             return Ok(None);
         };
         let key = self.store.upload_key(&upload).await?;
@@ -155,14 +160,17 @@ impl Reach {
                     SourceError::NotOpen => Missing::Refused(not_open(param, "such s3:")),
                     SourceError::TooLarge(_) => Missing::Refused(crate::images::too_large(param)),
                     // The client's own words may hold addresses and tokens.
-                    SourceError::Store(_) => Missing::Unavailable("the object store did not answer".to_owned()),
+                    SourceError::Store(_) => {
+                        Missing::Unavailable("the object store did not answer".to_owned())
+                    }
                 })
             }
             Location::Archive(name) => {
                 let archive = self.archive.clone().ok_or_else(|| absent("the batch has no archive"))?;
                 let name = name.clone();
                 let reading = tokio::task::spawn_blocking(move || archive.read(&name, LARGEST_BYTES as u64));
-                let read = reading.await.map_err(|_| Missing::Unavailable("reading it panicked".to_owned()))?;
+                let read =
+                    reading.await.map_err(|_| Missing::Unavailable("reading it panicked".to_owned()))?;
                 read.map(Bytes::from).map_err(|error| match error {
                     ArchiveError::NoEntry => absent("the archive has no entry of that name"),
                     ArchiveError::TooLarge(_) => Missing::Refused(crate::images::too_large(param)),
@@ -174,7 +182,8 @@ impl Reach {
             }
             Location::File(path) if self.references.local_files.is_some() => {
                 let path = self.references.local_files.clone().unwrap_or_default().join(path);
-                let size = tokio::fs::metadata(&path).await.map_err(|error| absent(&error.to_string()))?.len();
+                let size =
+                    tokio::fs::metadata(&path).await.map_err(|error| absent(&error.to_string()))?.len();
                 if size > LARGEST_BYTES as u64 {
                     return Err(Missing::Refused(crate::images::too_large(param)));
                 }

@@ -49,7 +49,9 @@ impl Line {
         members.remove(FAULT);
         let custom_id = match members.get(CUSTOM_ID) {
             None | Some(Value::Null) => return Err((None, ApiError::missing(CUSTOM_ID))),
-            Some(Value::String(id)) if !id.is_empty() && id.len() <= LONGEST_CUSTOM_ID && !id.contains('\0') => {
+            Some(Value::String(id))
+                if !id.is_empty() && id.len() <= LONGEST_CUSTOM_ID && !id.contains('\0') =>
+            {
                 id.clone()
             }
             Some(_) => {
@@ -67,7 +69,10 @@ impl Line {
 }
 
 /// The row's own fields over those of the batch, ready for its pictures.
-pub(crate) fn row_form<'a>(text: &'a str, defaults: &Map<String, Value>) -> Result<(Form<'static>, Pictures), ApiError> {
+pub(crate) fn row_form<'a>(
+    text: &'a str,
+    defaults: &Map<String, Value>,
+) -> Result<(Form<'static>, Pictures), ApiError> {
     let own: Map<String, Value> = serde_json::from_str(text)
         .map_err(|_| ApiError::new(ErrorCode::InvalidRequest, "the row is not a JSON object"))?;
     let mut form = Form::default();
@@ -124,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_row_wins_over_the_defaults_and_its_pictures_wait() {
-        let defaults = serde_json::from_str(r#"{"country":"FR","document_type":"passport","checks":["ocr"]}"#);
+        let defaults =
+            serde_json::from_str(r#"{"country":"FR","document_type":"passport","checks":["ocr"]}"#);
         let text = r#"{"custom_id":"a","country":"MA","document_front":"zip:a.jpg"}"#;
         let (form, pictures) = row_form(text, &defaults.unwrap()).unwrap();
         assert_eq!(form.text("country").unwrap().as_deref(), Some("MA"));

@@ -52,7 +52,9 @@ impl Location {
             }
             "file" => Self::File(rest.strip_prefix("//").unwrap_or(rest).to_owned()),
             _ => {
-                return refused(format!("`{param}` refers to nothing known: use upload: s3: zip: https: or base64"));
+                return refused(format!(
+                    "`{param}` refers to nothing known: use upload: s3: zip: https: or base64"
+                ));
             }
         };
         Ok(Some(location))
@@ -61,7 +63,8 @@ impl Location {
 
 /// A reference that this installation does not follow.
 pub(crate) fn not_open(param: &str, scheme: &str) -> ApiError {
-    ApiError::new(ErrorCode::Forbidden, format!("`{param}`: {scheme} references are not open here")).param(param)
+    ApiError::new(ErrorCode::Forbidden, format!("`{param}`: {scheme} references are not open here"))
+        .param(param)
 }
 
 impl Source {
@@ -93,7 +96,9 @@ mod tests {
         assert_eq!(parse("file:a.jpg").unwrap(), Some(Location::File("a.jpg".to_owned())));
         let id = UploadId::generate();
         assert_eq!(parse(&format!("upload:{id}")).unwrap(), Some(Location::Upload(id)));
-        for wrong in ["upload:x", "ftp://host/a.jpg", "http://host/a.jpg", "https://user@host/a.jpg", "https:"] {
+        for wrong in
+            ["upload:x", "ftp://host/a.jpg", "http://host/a.jpg", "https://user@host/a.jpg", "https:"]
+        {
             assert_eq!(parse(wrong).unwrap_err().param.as_deref(), Some("selfie"), "{wrong}");
         }
     }

@@ -39,7 +39,11 @@ pub(super) enum ArchiveError {
 
 impl Archive {
     /// Blocks.
-    pub(super) fn of_spool(reader: SpoolReader, size_bytes: u64, runtime: Handle) -> Result<Self, ArchiveError> {
+    pub(super) fn of_spool(
+        reader: SpoolReader,
+        size_bytes: u64,
+        runtime: Handle,
+    ) -> Result<Self, ArchiveError> {
         let file = SpoolFile { reader, runtime, size_bytes, at: 0, ahead: Vec::new(), ahead_at: 0 };
         Self::open(Box::new(file))
     }
@@ -86,9 +90,8 @@ impl Archive {
     pub(super) fn names(&self, endings: &[&str]) -> Vec<String> {
         let archive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What macOS adds beside each file is no manifest.
-        let wanted = |name: &String| {
-            endings.iter().any(|ending| name.ends_with(ending)) && !name.contains("__MACOSX")
-        };
+        let wanted =
+            |name: &String| endings.iter().any(|ending| name.ends_with(ending)) && !name.contains("__MACOSX");
         archive.file_names().flatten().map(std::borrow::Cow::into_owned).filter(wanted).collect()
     }
 

@@ -206,7 +206,9 @@ fn table(reader: SpoolReader) -> Body {
     let state = (reader, 0, Vec::new(), Some(first));
     Body::from_stream(stream::try_unfold(state, |(reader, number, mut rest, mut first)| async move {
         let Some(piece) = reader.piece_or_end(number).await? else {
-            return Ok::<_, BlobError>(first.take().map(|head| (Bytes::from(head), (reader, number, rest, None))));
+            return Ok::<_, BlobError>(
+                first.take().map(|head| (Bytes::from(head), (reader, number, rest, None))),
+            );
         };
         rest.extend_from_slice(&piece);
         let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -237,7 +239,9 @@ fn cells(line: &Value) -> Vec<u8> {
 fn csv_line(cells: impl Iterator<Item = String>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     // A spreadsheet would compute what begins like a formula, and a custom_id comes from anywhere.
-    let inert = |cell: String| if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell };
+    let inert = |cell: String| {
+        if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
+    };
     // Writing to a Vec cannot fail.
     let _ = writer.write_record(cells.map(inert));
     writer.into_inner().unwrap_or_default()
@@ -257,7 +261,10 @@ mod tests {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
         let record = reader.records().next().unwrap().unwrap();
         assert_eq!(&record[0], "'=HYPERLINK(\"x\")");
-        assert_eq!((&record[5], &record[8], &record[9]), ("fraud_detected;face_mismatch", "not_found", "a, b"));
+        assert_eq!(
+            (&record[5], &record[8], &record[9]),
+            ("fraud_detected;face_mismatch", "not_found", "a, b")
+        );
         assert_eq!(record.len(), COLUMNS.len() + Check::ALL.len() + 1);
         let fraud = Check::ALL.iter().position(|check| *check == Check::Fraud).unwrap();
         assert_eq!(&record[COLUMNS.len() + fraud], "failed");

@@ -161,7 +161,15 @@ fn asked(form: &Form<'_>) -> Result<Asked, ApiError> {
     if matches!((&manifest, &archive), (FileGiven::Nothing, FileGiven::Nothing)) {
         return Err(ApiError::missing("manifest"));
     }
-    Ok(Asked { name, metadata: crate::submission::metadata(form)?, manifest, archive, defaults, options, life_s })
+    Ok(Asked {
+        name,
+        metadata: crate::submission::metadata(form)?,
+        manifest,
+        archive,
+        defaults,
+        options,
+        life_s,
+    })
 }
 
 /// Rows in the request itself, as a manifest.

@@ -149,7 +149,9 @@ pub(super) async fn content(
     let opened = key.and_then(|key| key.open(&place(id), &token).ok()).ok_or_else(forged)?;
     let expires = <[u8; 8]>::try_from(opened.as_slice()).map_err(|_| forged())?;
     if api.clock.now().as_second() >= i64::from_be_bytes(expires) {
-        return Err(ApiError::new(ErrorCode::Forbidden, "the address has expired; open another upload").into());
+        return Err(
+            ApiError::new(ErrorCode::Forbidden, "the address has expired; open another upload").into()
+        );
     }
     let upload = api.store.upload_of(account, id).await.map_err(|error| lost(&error))?;
     let upload = upload.ok_or_else(|| no_such("upload"))?;

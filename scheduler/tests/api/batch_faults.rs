@@ -68,7 +68,11 @@ async fn each_fault_is_found_before_the_start_with_its_line() {
         (with("cut", "document_front", base64(&truncated)), "invalid_document", "document_front"),
         (with("small", "document_front", base64(&jpeg(400, 300))), "image_too_small", "document_front"),
         (with("base64", "document_front", json!("?!")), "invalid_parameter", "document_front"),
-        (with("upload", "document_front", json!("upload:upl_01JDC3Z5V00000000000000000")), "not_found", "document_front"),
+        (
+            with("upload", "document_front", json!("upload:upl_01JDC3Z5V00000000000000000")),
+            "not_found",
+            "document_front",
+        ),
         (with("zip", "document_front", json!("zip:a.jpg")), "not_found", "document_front"),
         (with("s3", "document_front", json!("s3://elsewhere/a.jpg")), "forbidden", "document_front"),
         (with("file", "document_front", json!("file:/etc/passwd")), "forbidden", "document_front"),
@@ -88,8 +92,12 @@ async fn each_fault_is_found_before_the_start_with_its_line() {
     for ((_, code, param), shown) in faults.iter().zip(found["first_faults"].as_array().unwrap()) {
         assert_eq!((&shown["code"], &shown["param"]), (&json!(code), &json!(param)), "{shown:#}");
     }
-    let shown: Vec<i64> =
-        found["first_faults"].as_array().unwrap().iter().map(|fault| fault["line"].as_i64().unwrap()).collect();
+    let shown: Vec<i64> = found["first_faults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["line"].as_i64().unwrap())
+        .collect();
     assert_eq!(shown, (3..3 + faults.len() as i64).collect::<Vec<_>>());
     assert_eq!(file(&scene, &id, "preflight").await.lines().count(), faults.len());
     assert_eq!(scene.count("verifications").await, 0);

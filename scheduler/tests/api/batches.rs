@@ -18,7 +18,8 @@ pub(crate) async fn show(scene: &Scene, id: &str) -> Value {
     let shown = scene.get(&format!("/v1/identity/batches/{id}")).await;
     assert_eq!(shown.status, 200, "{:#}", shown.body);
     let counts = shown.body["counts"].as_object().unwrap();
-    let parts: i64 = counts.iter().filter(|(name, _)| *name != "total").map(|(_, n)| n.as_i64().unwrap()).sum();
+    let parts: i64 =
+        counts.iter().filter(|(name, _)| *name != "total").map(|(_, n)| n.as_i64().unwrap()).sum();
     assert_eq!(counts["total"].as_i64().unwrap(), parts, "{counts:?}");
     shown.body
 }
@@ -80,7 +81,8 @@ async fn each_row_ends_in_one_line_and_the_end_is_told_once() {
     let scene = Scene::new().await;
     let hook = json!({ "url": "https://example.com/hook" });
     assert_eq!(answer(scene.post("/v1/developers/webhooks").json(&hook)).await.status, 201);
-    let rows = json!([row("a", 1280), row("b", 1281), row("again", 1280), row("a", 1282), { "custom_id": "bare" }]);
+    let rows =
+        json!([row("a", 1280), row("b", 1281), row("again", 1280), row("a", 1282), { "custom_id": "bare" }]);
     let body = json!({ "name": "June", "metadata": { "branch": 7 }, "rows": rows });
     let id = open(&scene, body).await;
     let batch = worked_until(&scene, &id, "completed").await;
@@ -163,7 +165,10 @@ async fn a_cancelled_batch_takes_its_rows_back_and_they_can_be_submitted_again()
     let two = "rows are under way";
     scene.until(two, async || Some(show(&scene, &id).await).filter(|b| b["counts"]["processing"] == 2)).await;
     assert_eq!(steer(&scene, &id, "retry-failed").await.status, 409);
-    assert!(["cancelling", "cancelled"].contains(&steer(&scene, &id, "cancel").await.body["status"].as_str().unwrap()));
+    assert!(
+        ["cancelling", "cancelled"]
+            .contains(&steer(&scene, &id, "cancel").await.body["status"].as_str().unwrap())
+    );
     let batch = until(&scene, &id, "cancelled").await;
     assert_eq!(batch["counts"]["cancelled"], 5);
     let again = steer(&scene, &id, "retry-failed").await;
@@ -254,15 +259,20 @@ async fn another_scheduler_goes_on_where_one_died_and_no_row_is_verified_twice()
     let accepted = "all are accepted";
     scene.until(accepted, async || (scene.count("verifications").await == 3).then_some(())).await;
     // As it stands when a scheduler dies between a row's reservation and its acceptance.
-    let forget = "DELETE FROM outbox; DELETE FROM verifications WHERE id = (SELECT verification_id FROM batch_rows
+    let forget =
+        "DELETE FROM outbox; DELETE FROM verifications WHERE id = (SELECT verification_id FROM batch_rows
         WHERE number = 2); UPDATE batches SET lease_token = gen_random_uuid(), lease_until = '2020-01-01'";
-    let before: Vec<(uuid::Uuid,)> =
-        sqlx::query_as("SELECT verification_id FROM batch_rows ORDER BY number").fetch_all(&scene.database).await.unwrap();
+    let before: Vec<(uuid::Uuid,)> = sqlx::query_as("SELECT verification_id FROM batch_rows ORDER BY number")
+        .fetch_all(&scene.database)
+        .await
+        .unwrap();
     sqlx::raw_sql(forget).execute(&scene.database).await.unwrap();
     let batch = worked_until(&scene, &id, "completed").await;
     assert_eq!(batch["counts"]["failed"], 3);
-    let after: Vec<(uuid::Uuid,)> =
-        sqlx::query_as("SELECT verification_id FROM batch_rows ORDER BY number").fetch_all(&scene.database).await.unwrap();
+    let after: Vec<(uuid::Uuid,)> = sqlx::query_as("SELECT verification_id FROM batch_rows ORDER BY number")
+        .fetch_all(&scene.database)
+        .await
+        .unwrap();
     assert_eq!(before, after);
     assert_eq!(scene.count("verifications").await, 3);
     scene.end().await;

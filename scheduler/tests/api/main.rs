@@ -4,9 +4,9 @@
 
 mod acceptance;
 mod background;
+mod bad_input;
 mod batch_faults;
 mod batches;
-mod bad_input;
 mod erasure;
 mod idempotency;
 mod keys;

@@ -37,9 +37,13 @@ pub enum SourceError {
 impl Sources {
     pub fn open(buckets: &[Bucket]) -> Result<Self, BlobError> {
         let sources = buckets.iter().map(|settings| {
-            let rest = settings.url.strip_prefix("s3://").filter(|rest| !rest.is_empty()).ok_or_else(|| {
-                BlobError::Configuration(format!("batches.buckets: `{}` is not s3://bucket/prefix", settings.url))
-            })?;
+            let rest =
+                settings.url.strip_prefix("s3://").filter(|rest| !rest.is_empty()).ok_or_else(|| {
+                    BlobError::Configuration(format!(
+                        "batches.buckets: `{}` is not s3://bucket/prefix",
+                        settings.url
+                    ))
+                })?;
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let region = if settings.region.is_empty() { "us-east-1" } else { &settings.region };
             let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(region);

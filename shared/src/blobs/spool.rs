@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(spooled.size_bytes, plain.len() as u64);
         assert_eq!(spooled.sha256, crate::sha256_hex(&plain));
         let reader = SpoolReader::new(&blobs, key, "acc_1/upl_1");
-        for (start, size) in [(0, 10), (PIECE - 3, 6), (PIECE, PIECE), (2 * PIECE + 700, 500), (9 * PIECE, 4)] {
+        for (start, size) in [(0, 10), (PIECE - 3, 6), (PIECE, PIECE), (2 * PIECE + 700, 500), (9 * PIECE, 4)]
+        {
             let wanted = &plain[start.min(plain.len())..(start + size).min(plain.len())];
             assert_eq!(&reader.read(start as u64, size).await.unwrap()[..], wanted, "{start} {size}");
         }

@@ -111,7 +111,11 @@ pub type Moved = Option<Vec<i64>>;
 
 impl Store {
     /// Appends rows; those whose `custom_id` an earlier row has are left out. Numbers of those that were taken.
-    pub async fn append_rows(&self, (id, token): (BatchId, Uuid), rows: &[NewRow]) -> Result<Moved, StoreError> {
+    pub async fn append_rows(
+        &self,
+        (id, token): (BatchId, Uuid),
+        rows: &[NewRow],
+    ) -> Result<Moved, StoreError> {
         let moved: Option<(Vec<i64>,)> = sqlx::query_as(moving!(
             "append_rows",
             "INSERT INTO batch_rows (batch_id, number, line, custom_id, repeated, state, start_byte, size_bytes,

@@ -125,11 +125,13 @@ impl Store {
 
     /// A batch needs it: it stays until then.
     pub async fn keep_upload(&self, id: UploadId, until: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("/* keep_upload */ UPDATE uploads SET expires_at = greatest(expires_at, $2) WHERE id = $1")
-            .bind(id.uuid())
-            .bind(Time(until))
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "/* keep_upload */ UPDATE uploads SET expires_at = greatest(expires_at, $2) WHERE id = $1",
+        )
+        .bind(id.uuid())
+        .bind(Time(until))
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -145,10 +147,9 @@ impl Store {
 fn upload(row: &PgRow) -> Result<Upload, StoreError> {
     let size: Option<i64> = row.try_get(3)?;
     let sha256: Option<String> = row.try_get(4)?;
-    let stored = size.zip(sha256).map(|(size, sha256)| Spooled {
-        size_bytes: u64::try_from(size).unwrap_or_default(),
-        sha256,
-    });
+    let stored = size
+        .zip(sha256)
+        .map(|(size, sha256)| Spooled { size_bytes: u64::try_from(size).unwrap_or_default(), sha256 });
     Ok(Upload {
         id: UploadId::from_uuid(row.try_get(0)?),
         account_id: AccountId::from_uuid(row.try_get(1)?),
