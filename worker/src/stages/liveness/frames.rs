@@ -40,7 +40,8 @@ pub(super) fn look(
 pub(super) fn best(looks: &[Look]) -> Option<usize> {
     let rank = |look: &Look| {
         let (_, quality) = look.face.as_ref()?;
-        Some((look.count == 1, quality.score()))
+        // Of equally good ones the one that shows the face most from the front.
+        Some((look.count == 1, quality.score() - 0.01 * quality.yaw))
     };
     let ranked = looks.iter().enumerate().filter_map(|(number, look)| Some((number, rank(look)?)));
     ranked.max_by(|(_, (a, x)), (_, (b, y))| a.cmp(b).then(x.total_cmp(y))).map(|(number, _)| number)
