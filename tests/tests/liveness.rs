@@ -1,6 +1,5 @@
 //! Active liveness over HTTP, RabbitMQ and the real worker with its models, on frames of a real recording. Skips,
 //! and says so, where models or photographs were not fetched.
-#![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -35,14 +35,14 @@ impl Mesh {
     /// 0 towards the camera; positive turned to the person's own left, which is to the right in a
     /// picture that is not mirrored. Photographs taken at 15 and 45 degrees give 12 and 40.
     pub fn yaw_degrees(&self) -> f32 {
-        let across = HALVES.iter().map(|&[right, left]| unit(self.from_to(right, left)));
+        let across = HALVES.iter().map(|&[right, left]| unit(self.between(right, left)));
         let [x, y, z] = across.fold([0.0; 3], |[x, y, z], [dx, dy, dz]| [x + dx, y + dy, z + dz]);
         z.atan2(x.hypot(y)).to_degrees()
     }
 
     /// Positive with the chin up. Its zero is that of the model and not of any person: compare frames.
     pub fn pitch_degrees(&self) -> f32 {
-        let [x, y, z] = self.from_to(CHIN, FOREHEAD);
+        let [x, y, z] = self.between(CHIN, FOREHEAD);
         z.atan2(x.hypot(y)).to_degrees()
     }
 
@@ -53,7 +53,7 @@ impl Mesh {
         self.flat(NOSE_BRIDGE, NOSE_BASE) / self.flat(right, left).max(1e-3)
     }
 
-    fn from_to(&self, from: usize, to: usize) -> [f32; 3] {
+    fn between(&self, from: usize, to: usize) -> [f32; 3] {
         let at = |index: usize| self.shape.get(index).copied().unwrap_or_default();
         let ([ax, ay, az], [bx, by, bz]) = (at(from), at(to));
         [bx - ax, by - ay, bz - az]
@@ -61,7 +61,7 @@ impl Mesh {
 
     /// Distance in the picture, without depth.
     fn flat(&self, a: usize, b: usize) -> f32 {
-        let [x, y, _] = self.from_to(a, b);
+        let [x, y, _] = self.between(a, b);
         x.hypot(y)
     }
 }
