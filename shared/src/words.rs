@@ -50,6 +50,9 @@ macro_rules! words {
     };
 }
 
+mod liveness;
+pub use liveness::{Challenge, ChallengeStatus, LivenessMode};
+
 words! {
     /// What a customer asks for.
     Check("check") {
@@ -198,35 +201,6 @@ words! {
         DocumentFront => "document_front" | "front",
         DocumentBack => "document_back" | "back",
         Selfie => "selfie",
-    }
-}
-
-words! {
-    /// How a selfie's liveness is asked for.
-    LivenessMode("liveness mode") {
-        /// One picture.
-        Passive => "passive",
-        /// Several frames of a person who was asked to do something.
-        Active => "active",
-    }
-}
-
-words! {
-    /// What the person in front of the camera was asked to do. Left and right are the person's own.
-    Challenge("challenge") {
-        Blink => "blink",
-        TurnLeft => "turn_left",
-        TurnRight => "turn_right",
-    }
-}
-
-words! {
-    /// How a challenge ended.
-    ChallengeStatus("challenge status") {
-        Passed => "passed",
-        Failed => "failed",
-        /// The frames cannot carry a judgement; never read as passed.
-        Inconclusive => "inconclusive",
     }
 }
 
