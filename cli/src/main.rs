@@ -27,7 +27,12 @@ enum Command {
     /// Compare faces: two images per input.
     FaceMatch(oneshot::Options),
     /// Judge whether selfies show a live person.
-    Liveness(oneshot::Options),
+    Liveness {
+        #[command(flatten)]
+        options: oneshot::Options,
+        #[command(flatten)]
+        series: oneshot::Series,
+    },
     /// Look for tampering, screens and copies.
     Fraud(oneshot::Options),
     /// Verify many: submit, watch and steer batches.
@@ -66,10 +71,18 @@ async fn main() -> ExitCode {
     let ended = match command {
         Command::Up(options) => up::run(config, options).await,
         Command::Verify(options) => verify::run(config, options).await,
-        Command::Extract(options) => oneshot::run(config, oneshot::Kind::Extract, options).await,
-        Command::FaceMatch(options) => oneshot::run(config, oneshot::Kind::FaceMatch, options).await,
-        Command::Liveness(options) => oneshot::run(config, oneshot::Kind::Liveness, options).await,
-        Command::Fraud(options) => oneshot::run(config, oneshot::Kind::Fraud, options).await,
+        Command::Extract(options) => {
+            oneshot::run(config, oneshot::Kind::Extract, options, oneshot::Series::default()).await
+        }
+        Command::FaceMatch(options) => {
+            oneshot::run(config, oneshot::Kind::FaceMatch, options, oneshot::Series::default()).await
+        }
+        Command::Liveness { options, series } => {
+            oneshot::run(config, oneshot::Kind::Liveness, options, series).await
+        }
+        Command::Fraud(options) => {
+            oneshot::run(config, oneshot::Kind::Fraud, options, oneshot::Series::default()).await
+        }
         Command::Batch(command) => batch::run(config, command).await,
         Command::Models(command) => {
             admin::load(config).and_then(|config| models::run(&command, &config.models))

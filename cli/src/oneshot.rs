@@ -16,7 +16,7 @@ use txid_imaging::SourceImage;
 use txid_shared::config::Config;
 use txid_shared::partial::{FaceMatchOutcome, Partial, StageResult};
 use txid_shared::policy::{Policy, Question, Thresholds, decide};
-use txid_shared::words::{Check, DocumentType, Lane, Stage};
+use txid_shared::words::{Challenge, Check, DocumentType, Lane, Stage};
 use txid_worker::service::Inference;
 use txid_worker::stages::{Images, Outcome, StageInput};
 
@@ -44,6 +44,18 @@ pub struct Options {
     partial: bool,
 }
 
+/// Frames of one person who was asked to do something: all of them are one input.
+#[derive(Args, Default)]
+pub struct Series {
+    /// Active liveness on these frames, in the order they were taken, not mirrored. One image besides
+    /// is judged in place of the best frame.
+    #[arg(long, num_args = 2..=16, value_name = "IMAGE")]
+    frames: Vec<PathBuf>,
+    /// What the person was asked to do: `blink`, `turn_left`, `turn_right`; may be repeated.
+    #[arg(long, requires = "frames", default_values = ["blink"])]
+    challenge: Vec<Challenge>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Extract,
@@ -69,9 +81,10 @@ impl Kind {
         }
     }
 
-    /// Which role an input's images play for the stage.
-    fn images(self, files: &[Arc<SourceImage>]) -> Images {
-        let mut images = Images::default();
+    /// Which role an input's images play for the stage; the last `frames` of them are such.
+    fn images(self, files: &[Arc<SourceImage>], frames: usize) -> Images {
+        let (files, frames) = files.split_at(files.len().saturating_sub(frames));
+        let mut images = Images { frames: frames.to_vec(), ..Images::default() };
         let first = files.first().cloned();
         match self {
             Self::Extract | Self::Fraud => images.document_front = first,
@@ -85,14 +98,23 @@ impl Kind {
     }
 }
 
-pub async fn run(config: Option<PathBuf>, kind: Kind, options: Options) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    config: Option<PathBuf>,
+    kind: Kind,
+    options: Options,
+    series: Series,
+) -> anyhow::Result<ExitCode> {
     let mut config = admin::load(config)?;
     config.worker.stages = vec![kind.check().stage()];
-    let inputs = inputs(kind, &options)?;
+    let mut inputs = inputs(kind, &options)?;
+    if !series.frames.is_empty() {
+        anyhow::ensure!(inputs.len() <= 1, "with --frames name at most one other image");
+        inputs = vec![inputs.concat().into_iter().chain(series.frames.iter().cloned()).collect()];
+    }
     anyhow::ensure!(!inputs.is_empty(), "name at least one image, or a --list");
     let loading = config.clone();
     let inference = tokio::task::spawn_blocking(move || Inference::load(&loading)).await??;
-    let bench = Bench { kind, policy: policy(&config)?, inference, options };
+    let bench = Bench { kind, policy: policy(&config)?, inference, options, series };
 
     // As many at once as there are threads, and one more to be read meanwhile; printed in order.
     let at_once = bench.inference.pool.threads() + 1;
@@ -151,6 +173,7 @@ struct Bench {
     policy: Policy,
     inference: Inference,
     options: Options,
+    series: Series,
 }
 
 impl Bench {
@@ -175,7 +198,7 @@ impl Bench {
             }
         }
         let input = StageInput {
-            images: self.kind.images(&files),
+            images: self.kind.images(&files, self.series.frames.len()),
             country: self.options.country.clone(),
             document_type: self.options.document_type,
         };
@@ -204,6 +227,7 @@ impl Bench {
             checks: &[check],
             thresholds: &Thresholds::default(),
             expected: &BTreeMap::new(),
+            challenges: if self.series.frames.is_empty() { &[] } else { &self.series.challenge },
             declared: None,
             repeated: None,
             today: jiff::Zoned::now().date(),
@@ -262,6 +286,18 @@ fn readable(answer: &Map<String, Value>) -> String {
         for (name, value) in fields.iter().filter(|(_, value)| value.is_string()) {
             line.push_str(&format!("\n    {name}: {}", value.as_str().unwrap_or_default()));
         }
+    }
+    for challenge in
+        answer.get("active").and_then(|active| active["challenges"].as_array()).into_iter().flatten()
+    {
+        let said = |key: &str| challenge[key].as_str().unwrap_or_default();
+        let (measured, threshold) = (&challenge["measured"], &challenge["threshold"]);
+        line.push_str(&format!(
+            "\n    {}: {} ({measured} measured, {threshold} asked for): {}",
+            said("type"),
+            said("status"),
+            said("message")
+        ));
     }
     for reason in answer.get("reasons").and_then(Value::as_array).into_iter().flatten() {
         line.push_str(&format!(

@@ -4,6 +4,7 @@
 mod batches;
 mod dead_letters;
 mod form;
+mod frames;
 mod http;
 mod images;
 mod relay;

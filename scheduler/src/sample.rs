@@ -112,6 +112,7 @@ fn verdict(spoiled: Option<(Check, CheckStatus, ReasonCode, u32)>) -> Verdict {
     };
     let liveness = LivenessCheck {
         outcome: outcome(Check::Liveness),
+        active: None,
         signals: LivenessSignals {
             is_live: (!is(Check::Liveness)).then_some(true),
             spoof_type: None,

@@ -82,7 +82,7 @@ impl Submission {
             .iter()
             .filter_map(|role| picture(form, *role, low).transpose())
             .collect::<Result<_, _>>()?;
-        let request = SealedRequest { thresholds, expected, webhook_url, untold: false };
+        let request = SealedRequest { thresholds, expected, webhook_url, ..SealedRequest::default() };
         let (purpose, declared, retry_of) = (Purpose::Verification, Some(declared), None);
         Ok(Self { purpose, declared, checks, stages, mode, metadata, request, images, retry_of })
     }
@@ -147,16 +147,17 @@ pub(crate) fn webhook_url(form: &Form<'_>) -> Result<Option<String>, ApiError> {
     Ok(url)
 }
 
-fn named_checks(form: &Form<'_>) -> Result<Vec<Check>, ApiError> {
-    let refused = || ApiError::invalid("checks", "`checks` must be a list of strings");
+/// A list of words: a JSON array, or text separated by commas, or a field that repeats.
+pub(crate) fn names(form: &Form<'_>, field: &str) -> Result<Vec<String>, ApiError> {
+    let refused = || ApiError::invalid(field, format!("`{field}` must be a list of strings"));
     let mut named: Vec<String> = Vec::new();
-    for given in form.all("checks") {
+    for given in form.all(field) {
         match given {
             Given::Json(raw) => {
                 named.extend(serde_json::from_str::<Vec<String>>(raw.get()).map_err(|_| refused())?);
             }
             other => {
-                let text = other.text("checks")?;
+                let text = other.text(field)?;
                 if text.trim_start().starts_with('[') {
                     named.extend(serde_json::from_str::<Vec<String>>(&text).map_err(|_| refused())?);
                 } else {
@@ -165,6 +166,11 @@ fn named_checks(form: &Form<'_>) -> Result<Vec<Check>, ApiError> {
             }
         }
     }
+    Ok(named)
+}
+
+fn named_checks(form: &Form<'_>) -> Result<Vec<Check>, ApiError> {
+    let named = names(form, "checks")?;
     if form.all("checks").is_empty() {
         return Ok(Check::DEFAULT.to_vec());
     }
@@ -333,6 +339,7 @@ pub(crate) fn inspected(
     let dimensions = images::inspect(field, role, &bytes, low)?;
     let info = ImageInfo {
         image: role,
+        frame: None,
         sha256: sha256_hex(&bytes),
         size_bytes: bytes.len() as u64,
         width_px: dimensions.width_px,
@@ -342,7 +349,7 @@ pub(crate) fn inspected(
 }
 
 /// Bare base64 or a `data:` URL; line breaks are forgiven.
-fn decode(field: &str, text: &str) -> Result<Bytes, ApiError> {
+pub(crate) fn decode(field: &str, text: &str) -> Result<Bytes, ApiError> {
     let encoded = match text.strip_prefix("data:") {
         None => text,
         Some(rest) => rest.split_once(";base64,").map(|(_, encoded)| encoded).ok_or_else(|| {

@@ -101,6 +101,7 @@ async fn write_verdict(
         checks: &case.checks,
         thresholds: &request.thresholds,
         expected: &request.expected,
+        challenges: &request.challenges,
         declared: case.declared.as_ref().map(|declared| (declared.country.as_str(), declared.document_type)),
         repeated: repeated(&case.images),
         today: case.created_at.to_zoned(TimeZone::UTC).date(),

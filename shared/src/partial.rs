@@ -251,6 +251,41 @@ pub struct LivenessResult {
     pub face: Option<FaceFound>,
     #[serde(default)]
     pub issues: Vec<QualityIssue>,
+    /// In the order they were taken; empty where one picture was judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<FrameReading>,
+    /// Which of `frames` the outcome is about; absent where it is a picture beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_frame: Option<usize>,
+}
+
+/// What one frame shows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FrameReading {
+    /// Faces that compete with the largest one; 0: none was found.
+    pub faces: usize,
+    /// The largest.
+    pub face: Option<FrameFace>,
+}
+
+/// Measured on the landmarks of one face.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FrameFace {
+    /// Height of an eye's opening over its width, mean of both eyes: about 0.3 open, 0.2 closed.
+    pub eye_aspect_ratio: f32,
+    /// Head turned to its own left (to the right in a picture that is not mirrored): positive.
+    pub yaw_degrees: f32,
+    /// Chin up: positive.
+    pub pitch_degrees: f32,
+    /// Length of the nose over the distance between the outer corners of the eyes, as the picture shows
+    /// them. Falls where head or print is tilted, and not in a blink.
+    pub nose_length: f32,
+    /// Distance between the eyes in pixels of the original.
+    pub eye_distance_px: f32,
+    /// With the face that was judged, on the scale of `face_match`, 0..1.
+    pub similarity: f32,
+    /// Sharpness, size, exposure and pose, 0..1.
+    pub quality_score: f32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

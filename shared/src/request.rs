@@ -3,6 +3,7 @@
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::ids::VerificationId;
 use crate::policy::Thresholds;
+use crate::words::Challenge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ pub struct SealedRequest {
     pub thresholds: Thresholds,
     /// Field name → the value the caller expects on the document.
     pub expected: BTreeMap<String, String>,
+    /// What the person on the frames was asked to do; empty where one picture is judged.
+    pub challenges: Vec<Challenge>,
     /// Where this verification's events go, besides the account's endpoints.
     pub webhook_url: Option<String>,
     /// Nobody is told: the row of a batch, whose end is told as a whole.

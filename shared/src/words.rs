@@ -50,6 +50,9 @@ macro_rules! words {
     };
 }
 
+mod liveness;
+pub use liveness::{Challenge, ChallengeStatus, LivenessMode};
+
 words! {
     /// What a customer asks for.
     Check("check") {

@@ -74,6 +74,7 @@ fn measure(path: &Path, engine: &mut Engine, figures: &mut Figures) -> Result<()
             document_front: picture("document_front"),
             document_back: picture("document_back"),
             selfie: picture("selfie"),
+            ..Images::default()
         },
         country: Some(text("country")),
         document_type: Some(text("document_type").parse::<DocumentType>()?),

@@ -97,6 +97,8 @@ pub fn good_result(stage: StageName) -> StageResult {
             quality_score: 0.95,
             face: None,
             issues: Vec::new(),
+            frames: Vec::new(),
+            judged_frame: None,
         }),
         StageName::Fraud => StageResult::Fraud(FraudResult::default()),
     }

@@ -22,7 +22,7 @@ fn signals(submission: &Submission) -> Vec<FraudSignal> {
     let images = Images {
         document_front: Some(source(&submission.front)),
         document_back: submission.back.as_ref().map(source),
-        selfie: None,
+        ..Images::default()
     };
     let input = StageInput { images, country: None, document_type: None };
     match Fraud.run(&input, &mut Engine::empty()) {

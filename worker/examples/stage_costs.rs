@@ -4,6 +4,7 @@
 //! stage_costs FRONT BACK SELFIE [ROUNDS]     cost per verification; every round decodes anew
 //! stage_costs --say IMAGE…                   what each signal says about each image, one line each
 //! stage_costs --pairs IMAGE…                 face match of every pair
+//! stage_costs --frames IMAGE…                what an active call measures on each frame, one line each
 //! ```
 
 use anyhow::{Context, Result, bail};
@@ -35,11 +36,12 @@ fn main() -> Result<()> {
             images.iter().try_for_each(|path| say(&mut engine, path))
         }
         Some((first, images)) if first == "--pairs" => pairs(&mut engine, images),
+        Some((first, images)) if first == "--frames" => frames(&mut engine, images),
         Some((front, [back, selfie, rounds @ ..])) => {
             let rounds = rounds.first().map_or(Ok(20), |rounds| rounds.parse())?;
             costs(&mut engine, [front, back, selfie], rounds)
         }
-        _ => bail!("give FRONT BACK SELFIE, or --say IMAGE…, or --pairs IMAGE…"),
+        _ => bail!("give FRONT BACK SELFIE, or --say, --pairs or --frames IMAGE…"),
     }
 }
 
@@ -65,6 +67,7 @@ fn costs(engine: &mut Engine, [front, back, selfie]: [&String; 3], rounds: u32) 
             document_front: Some(source(front)?),
             document_back: Some(source(back)?),
             selfie: Some(source(selfie)?),
+            ..Images::default()
         };
         for (stage, sums) in stages.iter().zip(&mut sums) {
             let timing = run(*stage, images.clone(), engine)?.timing;
@@ -131,7 +134,7 @@ fn pairs(engine: &mut Engine, images: &[String]) -> Result<()> {
             let both = Images {
                 document_front: Some(source(first)?),
                 selfie: Some(source(second)?),
-                document_back: None,
+                ..Images::default()
             };
             let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
             if let StageResult::FaceMatch(result) = run(&FaceMatch, both, engine)?.result {
@@ -145,6 +148,32 @@ fn pairs(engine: &mut Engine, images: &[String]) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// All images as frames of one call, so that their similarity is to the best of them.
+fn frames(engine: &mut Engine, images: &[String]) -> Result<()> {
+    let frames = images.iter().map(|path| source(path)).collect::<Result<_>>()?;
+    let completed = run(&Liveness, Images { frames, ..Images::default() }, engine)?;
+    let StageResult::Liveness(live) = completed.result else { bail!("not a liveness result") };
+    for (path, reading) in images.iter().zip(&live.frames) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let measured = reading.face.map_or_else(String::new, |face| {
+            format!(
+                "eyes={:.3} yaw={:+.1} pitch={:+.1} nose={:.3} px={:.0} similarity={:.3} quality={:.2}",
+                face.eye_aspect_ratio,
+                face.yaw_degrees,
+                face.pitch_degrees,
+                face.nose_length,
+                face.eye_distance_px,
+                face.similarity,
+                face.quality_score
+            )
+        });
+        println!("{name:<28} faces={} {measured}", reading.faces);
+    }
+    let timing = completed.timing;
+    println!("judged {:?}: {:?}; {:.0} ms", live.judged_frame, live.outcome, timing.total_ms);
     Ok(())
 }
 

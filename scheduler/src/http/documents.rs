@@ -132,7 +132,7 @@ pub(super) async fn show(
 ) -> Result<Json<Document>, Refusal> {
     caller.require(Permission::IdentityRead)?;
     let (id, case, info) = find(&api, caller.account_id, &id).await?;
-    let ImageInfo { image, sha256, size_bytes, width_px, height_px } = info;
+    let ImageInfo { image, sha256, size_bytes, width_px, height_px, .. } = info;
     Ok(Json(Document {
         id,
         object: "identity.document",
@@ -151,7 +151,7 @@ async fn find(api: &Api, account: AccountId, id: &str) -> Result<(DocumentId, Ca
     for (verification, role) in id.verifications() {
         let row = api.store.any_purpose(account, verification).await.map_err(|error| unreadable(&error))?;
         let found = row.and_then(|row| {
-            let info = row.case.images.iter().find(|info| info.image == role)?.clone();
+            let info = row.case.images.iter().find(|info| info.plays(role))?.clone();
             Some((id, row.case, info))
         });
         if let Some(found) = found {

@@ -259,7 +259,7 @@ async fn with_those_before(
         if given.iter().any(|picture| picture.info.image == info.image) {
             continue;
         }
-        let name = format!("{}/{}/{}", case.account_id, case.id, info.image);
+        let name = format!("{}/{}/{}", case.account_id, case.id, info.name());
         let bytes = api.blobs.get(key, &name).await.map_err(|error| unreadable(&error))?;
         given.push(Picture { info: info.clone(), bytes });
     }

@@ -15,6 +15,7 @@ mod idempotency;
 mod keys;
 mod lifecycle;
 mod limits;
+mod liveness;
 mod oneshots;
 pub(crate) mod openapi;
 mod query;
@@ -119,7 +120,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/identity/verify", post(verify::verify))
         .route("/v1/identity/extract", post(oneshots::extract))
         .route("/v1/identity/face-match", post(oneshots::face_match))
-        .route("/v1/identity/liveness", post(oneshots::liveness))
+        .route("/v1/identity/liveness", post(liveness::liveness))
         .route("/v1/identity/verifications", get(verifications::list))
         .route("/v1/identity/verifications/{id}", get(verifications::show).delete(lifecycle::delete))
         .route("/v1/identity/verifications/{id}/cancel", post(lifecycle::cancel))

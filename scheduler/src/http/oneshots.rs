@@ -1,10 +1,11 @@
-//! Calls for the result of one stage: reading a document, comparing two faces, judging a selfie. They run on the
+//! Calls for the result of one stage: reading a document, comparing two faces (and `liveness`). They run on the
 //! fleet like verifications, and nothing is told about them but the answer.
 
 use super::Api;
 use super::auth::Caller;
 use super::envelope::Refusal;
 use super::idempotency::{Answer, IdempotencyHeader};
+use super::liveness;
 use super::verifications::unreadable;
 use super::verify::submit;
 use crate::form::Form;
@@ -164,80 +165,11 @@ fn comparison(form: &Form<'_>) -> Result<Submission, ApiError> {
     Ok(of_one_stage(Purpose::FaceMatch, Check::FaceMatch, None, thresholds, images))
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body; its fields are read one by one to name the wrong one")]
-pub(super) struct LivenessRequest {
-    /// JPEG or PNG, at most 10 MB, as base64 or as a `data:` URL.
-    #[schema(format = Byte)]
-    image: String,
-    /// Probability of an attack from which the answer is `is_live: false`; default: the policy's.
-    #[schema(minimum = 0.0, maximum = 1.0)]
-    threshold: Option<f32>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Liveness {
-    /// `DELETE /v1/identity/verifications/{id}` erases what is kept of it.
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
-    id: VerificationId,
-    /// Always `identity.liveness`.
-    object: &'static str,
-    /// `null` where the image cannot carry a judgement: never take that for `true`.
-    is_live: Option<bool>,
-    /// How sure the answer is, 0..1; `null` without one.
-    confidence: Option<f32>,
-    /// ISO/IEC 30107-3, probability of a presentation attack, 0..1; `null` where nothing was judged.
-    spoof_probability: Option<f32>,
-    /// `print`, `screen`; `null` where none was recognised.
-    spoof_type: Option<String>,
-    signals: LivenessQuality,
-    reasons: Vec<Reason>,
-    timing: Timing,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LivenessQuality {
-    /// Sharpness, size and exposure of the face, 0..1.
-    quality_score: f32,
-}
-
-/// Judge whether a selfie was taken of a present person
-#[utoipa::path(post, path = "/v1/identity/liveness", tag = "identity",
-    params(IdempotencyHeader),
-    request_body = LivenessRequest,
-    responses(
-        (status = 200, description = "Judged, or said why not", body = Liveness),
-        (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
-        (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
-        (status = 403, description = "forbidden: the key lacks `identity:write`", body = ErrorBody),
-        (status = 409, description = "idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
-        (status = 413, description = "image_too_large: the whole request", body = ErrorBody),
-        (status = 415, description = "invalid_request: neither JSON nor multipart", body = ErrorBody),
-        (status = 422, description = "face_not_detected, multiple_faces, image_too_large, image_too_small, \
-            unsupported_media, invalid_document", body = ErrorBody),
-        (status = 503, description = "service_unavailable", body = ErrorBody),
-    ))]
-pub(super) async fn liveness(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    request: Request,
-) -> Result<Response, Refusal> {
-    submit(api, caller, request, "POST /v1/identity/liveness", selfie).await
-}
-
-fn selfie(form: &Form<'_>) -> Result<Submission, ApiError> {
-    form.only(&["image", "threshold"])?;
-    let thresholds = Thresholds { liveness: probability(form, "threshold")?, ..Thresholds::default() };
-    let image = picture_in("image", form, ImageRole::Selfie, LowResolution::Note)?;
-    let image = image.ok_or_else(|| ApiError::missing("image"))?;
-    Ok(of_one_stage(Purpose::Liveness, Check::Liveness, None, thresholds, vec![image]))
-}
-
-fn probability(form: &Form<'_>, name: &str) -> Result<Option<f32>, ApiError> {
+pub(super) fn probability(form: &Form<'_>, name: &str) -> Result<Option<f32>, ApiError> {
     form.within(name, 0.0..=1.0, "a number from 0 to 1")
 }
 
-fn of_one_stage(
+pub(super) fn of_one_stage(
     purpose: Purpose,
     check: Check,
     declared: Option<Declared>,
@@ -289,27 +221,11 @@ pub(super) async fn answer(api: &Api, row: &Row) -> Result<Answer, Refusal> {
         let found = FaceMatch { id, object, r#match, similarity, threshold, confidence, reasons, timing };
         return Answer::json(StatusCode::OK, &found);
     }
-    let check = liveness.ok_or_else(not_now)?;
-    let faces = [ReasonCode::FaceNotDetected, ReasonCode::MultipleFaces];
-    refuse(&check.outcome, &faces, &[(ImageRole::Selfie, "image")])?;
-    let CheckOutcome { confidence, reasons, .. } = check.outcome;
-    let signals = LivenessQuality { quality_score: check.signals.quality_score };
-    let judged = Liveness {
-        id,
-        object: "identity.liveness",
-        is_live: check.signals.is_live,
-        confidence,
-        spoof_probability: check.signals.spoof_probability,
-        spoof_type: check.signals.spoof_type,
-        signals,
-        reasons,
-        timing,
-    };
-    Answer::json(StatusCode::OK, &judged)
+    liveness::answer(id, liveness.ok_or_else(not_now)?, timing)
 }
 
 /// Where there is nothing to give, the reason is the error.
-fn refuse(
+pub(super) fn refuse(
     outcome: &CheckOutcome,
     errors: &[ReasonCode],
     fields: &[(ImageRole, &str)],

@@ -1,7 +1,7 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    batch_opening, batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits,
+    batch_opening, batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits, liveness,
     oneshots, requests, sessions, uploads, usage, validate, verifications, verify, webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
@@ -23,7 +23,7 @@ use utoipa::{Modify, OpenApi};
         verify::verify,
         oneshots::extract,
         oneshots::face_match,
-        oneshots::liveness,
+        liveness::liveness,
         verifications::list,
         verifications::show,
         lifecycle::delete,

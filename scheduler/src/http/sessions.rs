@@ -221,8 +221,12 @@ pub(super) async fn create(
     let checks = submission::checks(&form, &thresholds, &expected)?;
     let wanted = "a whole number of seconds from 60 to 86400";
     let life_s = form.within("expires_in", LIFE_S, wanted)?.unwrap_or(USUAL_LIFE_S);
-    let request =
-        SealedRequest { thresholds, expected, webhook_url: submission::webhook_url(&form)?, untold: false };
+    let request = SealedRequest {
+        thresholds,
+        expected,
+        webhook_url: submission::webhook_url(&form)?,
+        ..SealedRequest::default()
+    };
     let metadata = submission::metadata(&form)?;
 
     let failed = |error: &dyn std::error::Error| Refusal::unavailable("a session cannot be opened", error);

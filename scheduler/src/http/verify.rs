@@ -287,7 +287,7 @@ async fn store_images(
     images: &[Picture],
 ) -> Result<(), BlobError> {
     let named: Vec<(String, &[u8])> =
-        images.iter().map(|picture| (picture.info.image.to_string(), &picture.bytes[..])).collect();
+        images.iter().map(|picture| (picture.info.name(), &picture.bytes[..])).collect();
     let folder = format!("{account}/{id}");
     let (images, share) = tokio::join!(
         api.blobs.put_new(&data_key.key, &folder, &named),

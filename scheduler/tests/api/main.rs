@@ -12,6 +12,7 @@ mod idempotency;
 mod keys;
 mod lifecycle;
 mod limits;
+mod liveness;
 mod oneshots;
 mod reading;
 mod requests;

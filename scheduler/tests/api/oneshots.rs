@@ -5,10 +5,7 @@ use futures_util::future::join;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use txid_shared::partial::{
-    FaceMatchOutcome, FaceMatchResult, Field, FieldSource, LivenessOutcome, LivenessResult, OcrResult,
-    QualityIssue, StageResult,
-};
+use txid_shared::partial::{FaceMatchOutcome, FaceMatchResult, Field, FieldSource, OcrResult, StageResult};
 use txid_shared::words::ImageRole;
 
 /// A call whose one stage finds `result`.
@@ -106,23 +103,6 @@ async fn no_face_several_faces_and_poor_faces_are_errors_that_name_the_field() {
     assert!(answer.body["error"]["message"].as_str().unwrap().contains("`image_2`"));
     let poor = FaceMatchOutcome::Compared { similarity: 0.9, cosine: 0.6, confidence: 0.01 };
     assert_eq!(code(&compared(poor, &two_faces()).await), (422, "image_quality_too_low"));
-}
-
-#[tokio::test]
-async fn liveness_says_yes_no_or_that_it_cannot_tell() {
-    let judged = |spoof_probability| LivenessOutcome::Judged { spoof_probability, spoof_type: None };
-    let unclear = LivenessOutcome::Inconclusive { why: "the face is too small".to_owned() };
-    let expected = [(judged(0.02), json!(true)), (judged(0.98), json!(false)), (unclear, Value::Null)];
-    for (outcome, is_live) in expected {
-        let scene = Scene::new().await;
-        let issues = vec![QualityIssue { code: "x".to_owned(), message: String::new(), severity: 0.1 }];
-        let result =
-            StageResult::Liveness(LivenessResult { outcome, quality_score: 0.8, face: None, issues });
-        let body = json!({ "image": base64(&jpeg(640, 640)) });
-        let answer = call(&scene, "/v1/identity/liveness", &body, result).await;
-        assert_eq!((answer.status, &answer.body["is_live"]), (200, &is_live), "{:#}", answer.body);
-        scene.end().await;
-    }
 }
 
 #[tokio::test]

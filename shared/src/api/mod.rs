@@ -1,5 +1,6 @@
 //! What goes over HTTP: the contract's objects as types. OpenAPI is generated from them.
 
+mod active;
 mod batch;
 mod error;
 mod event;
@@ -8,6 +9,7 @@ mod session;
 mod verification;
 mod webhook;
 
+pub use active::*;
 pub use batch::*;
 pub use error::*;
 pub use event::*;

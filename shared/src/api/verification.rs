@@ -1,5 +1,6 @@
 //! The verification as `GET /v1/identity/verifications/{id}` and the webhooks show it.
 
+use super::ActiveLiveness;
 use crate::ids::VerificationId;
 use crate::partial::{Agreement, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, Timing};
 use crate::words::{
@@ -65,11 +66,29 @@ pub struct Review {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ImageInfo {
     pub image: ImageRole,
+    /// Which of several frames it is, from 0 in the order they were taken; absent for a picture of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u8>,
     /// Of the bytes as they were sent, hex.
     pub sha256: String,
     pub size_bytes: u64,
     pub width_px: u32,
     pub height_px: u32,
+}
+
+impl ImageInfo {
+    /// The picture of its own that plays `role`.
+    pub fn plays(&self, role: ImageRole) -> bool {
+        self.image == role && self.frame.is_none()
+    }
+
+    /// What it is called in the object store, within its verification.
+    pub fn name(&self) -> String {
+        match self.frame {
+            None => self.image.to_string(),
+            Some(frame) => format!("{}-{frame}", self.image),
+        }
+    }
 }
 
 /// What was decided and why. A pure function of partials, request and policy, so that it can be replayed.
@@ -151,6 +170,9 @@ pub struct LivenessCheck {
     #[serde(flatten)]
     pub outcome: CheckOutcome,
     pub signals: LivenessSignals,
+    /// Where challenges were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<ActiveLiveness>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

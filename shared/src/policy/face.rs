@@ -2,10 +2,10 @@
 
 use super::reading::mean;
 use super::verdict::{Findings, reason};
-use super::{FaceMatchRules, LivenessRules, Thresholds};
-use crate::api::{CheckOutcome, FaceMatchCheck, LivenessCheck, LivenessSignals, Reason};
+use super::{FaceMatchRules, LivenessRules, Thresholds, active};
+use crate::api::{ActiveLiveness, CheckOutcome, FaceMatchCheck, LivenessCheck, LivenessSignals, Reason};
 use crate::partial::{FaceMatchOutcome, FaceMatchResult, LivenessOutcome, LivenessResult, QualityIssue};
-use crate::words::{Check, CheckStatus, ImageRole, ReasonCode, Severity};
+use crate::words::{Challenge, ChallengeStatus, Check, CheckStatus, ImageRole, ReasonCode, Severity};
 
 pub(super) fn face_match(
     face: &FaceMatchResult,
@@ -78,6 +78,102 @@ pub(super) fn liveness(
     live: &LivenessResult,
     rules: &LivenessRules,
     thresholds: &Thresholds,
+    challenges: &[Challenge],
+    findings: &mut Findings,
+) -> LivenessCheck {
+    let passive = passive(live, rules, thresholds, findings);
+    if challenges.is_empty() {
+        return passive;
+    }
+    let active = active::judge(live, challenges, &rules.active);
+    with_active(passive, active, findings)
+}
+
+/// Both have to pass; what only one says for sure is not outweighed by the other's doubt.
+fn with_active(passive: LivenessCheck, active: ActiveLiveness, findings: &mut Findings) -> LivenessCheck {
+    let LivenessCheck { mut outcome, mut signals, .. } = passive;
+    let is_live = signals.is_live;
+    match active.status {
+        ChallengeStatus::Passed => {}
+        ChallengeStatus::Failed => {
+            outcome.status = CheckStatus::Failed;
+            signals.is_live = Some(false);
+            findings.liveness_failed(1.0);
+        }
+        ChallengeStatus::Inconclusive => {
+            if outcome.status == CheckStatus::Passed {
+                outcome.status = CheckStatus::Inconclusive;
+            }
+            signals.is_live = is_live.filter(|live| !live);
+        }
+    }
+    if is_live == Some(true) && active.status != ChallengeStatus::Passed {
+        // It was sure of the opposite.
+        outcome.confidence = None;
+    }
+    outcome.reasons.extend(reasons_of(&active));
+    LivenessCheck { outcome, signals, active: Some(active) }
+}
+
+fn reasons_of(active: &ActiveLiveness) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let listed = |wanted: fn(usize) -> bool| -> Vec<usize> {
+        active.frames.iter().filter(|frame| wanted(frame.faces)).map(|frame| frame.frame).collect()
+    };
+    let mut unusable = |code, frames: Vec<usize>, what: &str, user_message: &str| {
+        if !frames.is_empty() {
+            let message = format!("{what} on frames {frames:?}");
+            reasons.push(reason(code, Severity::Warning, Check::Liveness, &message, user_message));
+        }
+    };
+    unusable(
+        ReasonCode::FaceNotDetected,
+        listed(|faces| faces == 0),
+        "no face was found",
+        "Please keep your whole face in the picture.",
+    );
+    unusable(
+        ReasonCode::MultipleFaces,
+        listed(|faces| faces > 1),
+        "several faces of comparable size were found",
+        "More than one face is in the picture. Please be alone in it.",
+    );
+    if active.same_face.status != ChallengeStatus::Passed {
+        let failed = active.same_face.status == ChallengeStatus::Failed;
+        let (severity, message) = if failed {
+            (Severity::Critical, "the frames show different faces")
+        } else {
+            (Severity::Warning, "it is unclear whether all frames show the same face")
+        };
+        let user_message = "Please stay in the picture alone until you are told that it is done.";
+        let mut other = reason(ReasonCode::FaceMismatch, severity, Check::Liveness, message, user_message);
+        other.score = active.same_face.similarity;
+        other.threshold = Some(active.same_face.threshold);
+        reasons.push(other);
+    }
+    for challenge in active.challenges.iter().filter(|outcome| outcome.status != ChallengeStatus::Passed) {
+        let (code, severity) = match challenge.status {
+            ChallengeStatus::Failed => (ReasonCode::LivenessFailed, Severity::Critical),
+            _ => (ReasonCode::ImageQualityTooLow, Severity::Warning),
+        };
+        let message = format!("challenge `{}`: {}", challenge.challenge, challenge.message);
+        let user_message = match challenge.challenge {
+            Challenge::Blink => "Please look straight into the camera, hold still and blink once.",
+            Challenge::TurnLeft => "Please look into the camera, then turn your head clearly to your left.",
+            Challenge::TurnRight => "Please look into the camera, then turn your head clearly to your right.",
+        };
+        let mut unmet = reason(code, severity, Check::Liveness, &message, user_message);
+        unmet.score = challenge.measured;
+        unmet.threshold = Some(challenge.threshold);
+        reasons.push(unmet);
+    }
+    reasons
+}
+
+fn passive(
+    live: &LivenessResult,
+    rules: &LivenessRules,
+    thresholds: &Thresholds,
     findings: &mut Findings,
 ) -> LivenessCheck {
     let failed_from = thresholds.liveness.unwrap_or(rules.failed_from);
@@ -121,7 +217,8 @@ pub(super) fn liveness(
             (CheckStatus::Failed, None, vec![several_faces(Check::Liveness, ImageRole::Selfie, *count)])
         }
     };
-    LivenessCheck { outcome: CheckOutcome { check: Check::Liveness, status, confidence, reasons }, signals }
+    let outcome = CheckOutcome { check: Check::Liveness, status, confidence, reasons };
+    LivenessCheck { outcome, signals, active: None }
 }
 
 fn unclear(why: &str, issues: &[QualityIssue]) -> Reason {

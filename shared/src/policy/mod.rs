@@ -1,5 +1,6 @@
 //! The decision: pure, versioned, replayable. Partials and the caller's request go in, a verdict comes out.
 
+mod active;
 mod age;
 mod data;
 mod face;
@@ -75,6 +76,37 @@ pub struct FaceMatchRules {
 pub struct LivenessRules {
     pub inconclusive_from: f32,
     pub failed_from: f32,
+    pub active: ActiveRules,
+}
+
+/// When a challenge counts as met. MODELS.md says what the numbers were measured on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActiveRules {
+    pub minimum_eye_distance_px: f32,
+    pub same_face_similarity: f32,
+    pub other_face_below: f32,
+    pub blink: BlinkRules,
+    pub turn: TurnRules,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlinkRules {
+    pub closed_up_to: f32,
+    pub open_from: f32,
+    pub minimum_open_ratio: f32,
+    pub eyes_seen_within_degrees: f32,
+    pub pitch_within_degrees: f32,
+    pub nose_length_within: f32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TurnRules {
+    pub turned_from_degrees: f32,
+    pub inconclusive_from_degrees: f32,
+    pub facing_within_degrees: f32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -7,7 +7,7 @@ use crate::api::{
 };
 use crate::partial::{OcrResult, Partial, StageResult, Unable};
 use crate::words::{
-    Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status,
+    Challenge, Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status,
 };
 use jiff::civil::Date;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct Question<'a> {
     pub thresholds: &'a Thresholds,
     /// Field name → value the caller expects on the document.
     pub expected: &'a BTreeMap<String, String>,
+    /// What the person on the frames was asked to do.
+    pub challenges: &'a [Challenge],
     /// Country (ISO 3166-1 alpha-2) and kind of document that the caller says it is; `None` where
     /// nobody said.
     pub declared: Option<(&'a str, DocumentType)>,
@@ -80,7 +82,7 @@ fn answer(
     findings: &mut Findings,
     checks: &mut Checks,
 ) {
-    let Question { thresholds, expected, declared, repeated, today, .. } = question;
+    let Question { thresholds, expected, challenges, declared, repeated, today, .. } = question;
     match (check, result) {
         (Check::Ocr, Some(StageResult::Ocr(ocr))) => {
             checks.ocr = Some(reading::check(ocr, &rules.ocr, *declared, *repeated, *today, findings));
@@ -95,7 +97,7 @@ fn answer(
             checks.face_match = Some(face::face_match(face, &rules.face_match, thresholds, findings));
         }
         (Check::Liveness, Some(StageResult::Liveness(live))) => {
-            checks.liveness = Some(face::liveness(live, &rules.liveness, thresholds, findings));
+            checks.liveness = Some(face::liveness(live, &rules.liveness, thresholds, challenges, findings));
         }
         (Check::Fraud, Some(StageResult::Fraud(fraud))) => {
             checks.fraud = Some(fraud::check(fraud, ocr, &rules.fraud, findings));
@@ -142,7 +144,7 @@ fn unable_to_check(
                 quality_score: 0.0,
                 spoof_probability: None,
             };
-            checks.liveness = Some(LivenessCheck { outcome, signals });
+            checks.liveness = Some(LivenessCheck { outcome, signals, active: None });
         }
         Check::Fraud => {
             checks.fraud = Some(FraudCheck {

@@ -43,7 +43,14 @@ fn face(outcome: FaceMatchOutcome) -> StageResult {
 }
 
 fn live(outcome: LivenessOutcome) -> StageResult {
-    StageResult::Liveness(LivenessResult { outcome, quality_score: 0.9, face: None, issues: Vec::new() })
+    StageResult::Liveness(LivenessResult {
+        outcome,
+        quality_score: 0.9,
+        face: None,
+        issues: Vec::new(),
+        frames: Vec::new(),
+        judged_frame: None,
+    })
 }
 
 fn signal(kind: FraudKind, score: f32) -> FraudSignal {
@@ -72,8 +79,15 @@ fn decided_with(
         (Stage::Fraud, partial(StageResult::Fraud(FraudResult::default()))),
     ]);
     change(&mut partials);
-    let question =
-        Question { checks, thresholds, expected, declared: None, repeated: None, today: date(2026, 11, 22) };
+    let question = Question {
+        checks,
+        thresholds,
+        expected,
+        challenges: &[],
+        declared: None,
+        repeated: None,
+        today: date(2026, 11, 22),
+    };
     decided_on(&question, &partials)
 }
 
@@ -297,6 +311,7 @@ fn declared(country: &str, document: DocumentType, read: &[(&str, &str)], lines_
         checks: &[Check::Ocr],
         thresholds: &Thresholds::default(),
         expected: &BTreeMap::new(),
+        challenges: &[],
         declared: Some((country, document)),
         repeated: None,
         today: date(2026, 11, 22),
@@ -338,6 +353,7 @@ fn one_file_in_two_roles_is_not_verified() {
         checks: &[Check::Ocr],
         thresholds: &Thresholds::default(),
         expected: &BTreeMap::new(),
+        challenges: &[],
         declared: None,
         repeated: Some(ImageRole::DocumentBack),
         today: date(2026, 11, 22),

@@ -47,6 +47,7 @@ impl Sample {
             document_front: Some(source(&self.front)),
             document_back: self.back.as_ref().map(source),
             selfie: self.selfie.as_ref().map(source),
+            ..Images::default()
         }
     }
 }

@@ -52,7 +52,7 @@ impl Model {
         match stage {
             Stage::Ocr => &[Self::TextDetection, Self::TextRecognition, Self::TextDirection],
             Stage::FaceMatch => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding],
-            Stage::Liveness => &[Self::FaceDetection, Self::FaceMesh, Self::AntiSpoof],
+            Stage::Liveness => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding, Self::AntiSpoof],
             Stage::Fraud => &[],
         }
     }

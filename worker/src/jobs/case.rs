@@ -2,10 +2,12 @@
 //! that run here.
 
 use crate::stages::{Images, StageInput};
+use futures_util::future::try_join_all;
 use lru::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 use txid_imaging::SourceImage;
+use txid_shared::api::ImageInfo;
 use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::ids::VerificationId;
@@ -107,7 +109,7 @@ impl Cases {
     ) -> Result<StageInput, CaseError> {
         let mut images = Images::default();
         for role in roles {
-            if !open.case.images.iter().any(|info| info.image == *role) {
+            if !open.case.images.iter().any(|info| info.plays(*role)) {
                 continue;
             }
             let image = self.image(open, *role).await?;
@@ -116,6 +118,9 @@ impl Cases {
                 ImageRole::DocumentBack => images.document_back = Some(image),
                 ImageRole::Selfie => images.selfie = Some(image),
             }
+        }
+        if roles.contains(&ImageRole::Selfie) {
+            images.frames = self.frames(open).await?;
         }
         tracing::trace!(%stage, "images at hand");
         let declared = open.case.declared.as_ref();
@@ -141,6 +146,20 @@ impl Cases {
             })
             .await?;
         Ok(image.clone())
+    }
+
+    /// The frames of a person who was asked to do something, in order. One stage looks at them, so
+    /// they are not kept for others.
+    async fn frames(&self, open: &OpenCase) -> Result<Vec<Arc<SourceImage>>, CaseError> {
+        let mut infos: Vec<&ImageInfo> =
+            open.case.images.iter().filter(|info| info.frame.is_some()).collect();
+        infos.sort_by_key(|info| info.frame);
+        let fetching = infos.into_iter().map(|info| async move {
+            let name = format!("{}/{}/{}", open.case.account_id, open.case.id, info.name());
+            let bytes = self.blobs.get(&open.key, &name).await?;
+            Ok::<_, CaseError>(Arc::new(SourceImage::new(bytes)))
+        });
+        try_join_all(fetching).await
     }
 
     pub(super) const fn blobs(&self) -> &Blobs {

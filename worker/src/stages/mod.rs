@@ -25,6 +25,8 @@ pub struct Images {
     pub document_front: Option<Arc<SourceImage>>,
     pub document_back: Option<Arc<SourceImage>>,
     pub selfie: Option<Arc<SourceImage>>,
+    /// Of the person who was asked to do something, in the order they were taken.
+    pub frames: Vec<Arc<SourceImage>>,
 }
 
 impl Images {

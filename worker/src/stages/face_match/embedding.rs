@@ -13,7 +13,7 @@ const TEMPLATE: [[f32; 2]; 5] =
 
 /// Unit length. The crop and its mirror image are embedded and added: 0.9935 instead of 0.9913 on
 /// LFW (see MODELS.md).
-pub(super) fn embed(
+pub(in crate::stages) fn embed(
     engine: &mut Engine,
     picture: &RgbImage,
     face: &Face,
@@ -36,7 +36,7 @@ pub(super) fn embed(
 }
 
 /// Of two unit vectors, −1..1.
-pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub(in crate::stages) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>().clamp(-1.0, 1.0)
 }
 

@@ -1,6 +1,6 @@
 //! `face_match`: is the person on the selfie the one on the document?
 
-mod embedding;
+pub(super) mod embedding;
 mod similarity;
 
 pub use similarity::{OPERATING_COSINE, OPERATING_SIMILARITY, similarity};

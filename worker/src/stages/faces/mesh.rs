@@ -15,6 +15,9 @@ pub struct Mesh {
     /// How sure the model is that the crop holds a face, 0..1.
     pub presence: f32,
     points: Vec<[f32; 2]>,
+    /// The same points in pixels of the model's crop, which is levelled by the eyes; z grows away from
+    /// the camera, on about the scale of x.
+    pub(super) shape: Vec<[f32; 3]>,
 }
 
 impl Mesh {
@@ -53,16 +56,9 @@ pub(super) fn run(
     let side = INPUT_PX as usize;
     engine.run(Model::FaceMesh, &[1, side, side, 3], &input, |outputs| {
         let presence = outputs.named("face")?.data.first().copied().unwrap_or(0.0);
-        let points = outputs
-            .named("mesh")?
-            .data
-            .chunks_exact(3)
-            .take(POINTS)
-            .map(|point| match *point {
-                [x, y, _] => map.apply([x, y]),
-                _ => [0.0; 2],
-            })
-            .collect();
-        Ok(Mesh { presence, points })
+        let triples = outputs.named("mesh")?.data.chunks_exact(3).take(POINTS);
+        let shape: Vec<[f32; 3]> = triples.filter_map(|point| point.try_into().ok()).collect();
+        let points = shape.iter().map(|&[x, y, _]| map.apply([x, y])).collect();
+        Ok(Mesh { presence, points, shape })
     })
 }

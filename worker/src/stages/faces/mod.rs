@@ -3,6 +3,7 @@
 mod blazeface;
 mod mesh;
 mod quality;
+mod shape;
 
 pub use blazeface::Detection;
 pub use mesh::Mesh;

@@ -3,17 +3,20 @@
 //! `Inconclusive`, not a guess.
 
 mod anti_spoof;
+mod frames;
 
 use super::faces::{self, Face, FaceError, FaceQuality};
 use super::fraud::screen_moire;
 use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
 use crate::inference::Engine;
 use anti_spoof::Judgement;
+use frames::Look;
 use txid_imaging::{RgbImage, SourceImage};
-use txid_shared::partial::{LivenessOutcome, LivenessResult, StageResult};
+use txid_shared::partial::{FrameReading, LivenessOutcome, LivenessResult, StageResult};
 use txid_shared::words::{ImageRole, Stage as StageName};
 
-/// Takes `selfie`.
+/// Takes `selfie`, or frames of a person who was asked to do something, or both: then `selfie` is judged, else the
+/// best of the frames. What the frames show is measured; whether that is what was asked for says the policy.
 #[derive(Debug, Default)]
 pub struct Liveness;
 
@@ -38,32 +41,71 @@ fn judge(
     engine: &mut Engine,
     clock: &mut StageClock,
 ) -> Result<LivenessResult, StageFailure> {
-    let source = input.images.get(ROLE).ok_or(StageFailure::MissingImage(ROLE))?;
-    let picture = clock.decoding(|| source.decoded()).map_err(StageFailure::image(ROLE))?;
-    let faces = faces::find(engine, &picture).map_err(|error| match error {
+    let frames = &input.images.frames;
+    let looks = frames::look(frames, engine, clock)?;
+    let Some(source) = input.images.get(ROLE) else {
+        let Some(number) = frames::best(&looks) else {
+            return if frames.is_empty() {
+                Err(StageFailure::MissingImage(ROLE))
+            } else {
+                Ok(nobody(&looks))
+            };
+        };
+        let (Some(look), Some(source)) = (looks.get(number), frames.get(number)) else {
+            return Err(StageFailure::MissingImage(ROLE));
+        };
+        let mut result = of_face(source, look, engine)?;
+        if let Some((face, _)) = &look.face {
+            result.frames = frames::read(&looks, (&look.picture, face), engine)?;
+        }
+        return Ok(LivenessResult { judged_frame: Some(number), ..result });
+    };
+    let alone = frames::look(std::slice::from_ref(source), engine, clock)?;
+    let Some((look, (face, _))) = alone.first().and_then(|look| Some((look, look.face.as_ref()?))) else {
+        return Ok(nobody(&looks));
+    };
+    let mut result = of_face(source, look, engine)?;
+    if !looks.is_empty() {
+        result.frames = frames::read(&looks, (&look.picture, face), engine)?;
+    }
+    Ok(result)
+}
+
+fn find_faces(engine: &mut Engine, picture: &RgbImage) -> Result<Vec<Face>, StageFailure> {
+    faces::find(engine, picture).map_err(|error| match error {
         FaceError::Image(source) => StageFailure::Image { role: ROLE, source },
         FaceError::Inference(error) => error.into(),
-    })?;
-    let Some(face) = faces.first() else {
-        return Ok(LivenessResult {
-            outcome: LivenessOutcome::NoFace,
-            quality_score: 0.0,
-            face: None,
-            issues: Vec::new(),
-        });
-    };
-    let quality = FaceQuality::of(&picture, face);
-    let count = faces::comparable(&faces);
-    let outcome = if count > 1 {
-        LivenessOutcome::SeveralFaces { count }
+    })
+}
+
+/// There is no face to judge, and so none that those on the frames could be compared with.
+fn nobody(looks: &[Look]) -> LivenessResult {
+    let reading = |look: &Look| FrameReading { faces: look.count, face: None };
+    LivenessResult {
+        outcome: LivenessOutcome::NoFace,
+        quality_score: 0.0,
+        face: None,
+        issues: Vec::new(),
+        frames: looks.iter().map(reading).collect(),
+        judged_frame: None,
+    }
+}
+
+/// The passive judgement on the largest face of a picture.
+fn of_face(source: &SourceImage, look: &Look, engine: &mut Engine) -> Result<LivenessResult, StageFailure> {
+    let Some((face, quality)) = &look.face else { return Ok(nobody(&[])) };
+    let outcome = if look.count > 1 {
+        LivenessOutcome::SeveralFaces { count: look.count }
     } else {
-        outcome(source, &picture, face, quality, engine)?
+        outcome(source, &look.picture, face, *quality, engine)?
     };
     Ok(LivenessResult {
         outcome,
         quality_score: quality.score(),
         face: Some(face.found(ROLE)),
         issues: quality.issues(),
+        frames: Vec::new(),
+        judged_frame: None,
     })
 }
 
