@@ -124,7 +124,8 @@ impl Client {
         let size = file.metadata().await?.len();
         let Opened { id, url } = self.call(Method::POST, "/uploads", None).await?;
         let content = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
-        let sent = self.http.put(url).header(reqwest::header::CONTENT_LENGTH, size).body(content).send().await?;
+        let sent =
+            self.http.put(url).header(reqwest::header::CONTENT_LENGTH, size).body(content).send().await?;
         checked(sent).await?;
         let mut request = body(given);
         request["manifest"] = json!(format!("upload:{id}"));

@@ -1,8 +1,8 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    batch_opening, batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits, liveness,
-    oneshots, requests, sessions, uploads, usage, validate, verifications, verify, webhooks,
+    batch_opening, batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits,
+    liveness, oneshots, requests, sessions, uploads, usage, validate, verifications, verify, webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
