@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod oneshots;
 mod reading;
+mod repeats;
 mod requests;
 mod scene;
 mod sessions;
