@@ -151,7 +151,6 @@ impl Store {
         let statement = match (status, backwards) {
             (None, false) => page_of_deliveries!("", "DESC"),
             (None, true) => page_of_deliveries!("", "ASC"),
-            // Most arrive, so that the log itself finds them soon enough.
             (Some(DeliveryStatus::Success), false) => {
                 page_of_deliveries!("AND deliveries.state = 'succeeded' ", "DESC")
             }
