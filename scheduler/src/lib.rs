@@ -2,6 +2,7 @@
 //! dead-letter consumer. It knows no model and no pixel.
 
 mod dead_letters;
+mod fixtures;
 mod form;
 mod http;
 mod images;

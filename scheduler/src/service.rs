@@ -68,15 +68,8 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
     background.spawn(log_writer.run(background.stopping().clone()));
     let gate = Gate { allowance, limits: config.limits.clone(), logs };
 
-    let router = http::router(Arc::new(Api::new(
-        services,
-        config.server.clone(),
-        &config.retention,
-        gate,
-        tasks.clone(),
-        waiters,
-        outbox_filled,
-    )));
+    let router =
+        http::router(Arc::new(Api::new(services, config, gate, tasks.clone(), waiters, outbox_filled)));
     let stopping = tasks.stopping().clone();
     let drain = ms(config.server.drain_deadline_ms);
     tasks.spawn(async move {

@@ -304,6 +304,7 @@ pub(super) struct ResendAnswer {
     params(("id" = String, Path, description = "`evt_…`"), IdempotencyHeader),
     responses(
         (status = 202, description = "It will be sent", body = ResendAnswer),
+        (status = 400, description = "invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`", body = ErrorBody),
         (status = 404, description = "not_found: never there, or its verification is erased", body = ErrorBody),

@@ -1,8 +1,8 @@
 //! OpenAPI 3.1, generated from the types that the handlers use.
 
 use super::{
-    deliveries, documents, health, keys, lifecycle, limits, oneshots, requests, sessions, uploads, usage,
-    validate, verifications, verify, webhooks,
+    deliveries, documents, health, keys, lifecycle, limits, oneshots, requests, sandbox, sessions, uploads,
+    usage, validate, verifications, verify, webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
@@ -66,6 +66,9 @@ use utoipa::{Modify, OpenApi};
         deliveries::replay,
         deliveries::show_event,
         deliveries::resend,
+        sandbox::fixtures,
+        sandbox::fixture_image,
+        sandbox::simulate,
         health::alive,
         health::ready,
         health::metrics,

@@ -14,6 +14,7 @@ mod oneshots;
 mod reading;
 mod repeats;
 mod requests;
+mod sandbox;
 mod scene;
 mod sessions;
 mod sharing;

@@ -1,10 +1,12 @@
 //! The one configuration file (TOML) with `TXID__SECTION__KEY` overrides. Unknown keys refuse to start.
 //! `deploy/txid.example.toml` documents every key and is parsed by a test.
 
+mod cache;
 mod ladder;
 mod secret;
 mod sections;
 
+pub use cache::default_cache_folder;
 pub use secret::Secret;
 pub use sections::*;
 

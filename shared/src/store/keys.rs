@@ -3,7 +3,7 @@
 use super::accounts::mode;
 use super::batch::column;
 use super::time::Time;
-use super::{Making, Page, Store, StoreError, word, words};
+use super::{Making, Page, Simulation, Store, StoreError, word, words};
 use crate::config::Secret;
 use crate::ids::{AccountId, KeyId};
 use crate::network::Network;
@@ -51,6 +51,8 @@ pub struct AuthenticatedKey {
     pub rate_limit: Option<u32>,
     pub plan: Plan,
     pub mode: KeyMode,
+    /// Faults that the account asked for, perhaps ended.
+    pub simulation: Option<Simulation>,
 }
 
 /// A key as it is shown.
@@ -342,7 +344,8 @@ pub(super) fn authenticate(
     Box::pin(async move {
         let found = sqlx::query(
             "/* authenticate */ SELECT k.hash, k.id, k.account_id, k.permissions, k.expires_at, k.revoked_at,
-               k.allowed_ips, k.rate_limit, a.plan, a.live_account_id IS NOT NULL
+               k.allowed_ips, k.rate_limit, a.plan, a.live_account_id IS NOT NULL, a.simulated_until,
+               a.simulated_delay_ms, a.simulated_status, a.simulated_duplicates
              FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.hash = ANY ($1)",
         )
         .bind(column(&rows, |hash| hash.as_slice()))
@@ -362,6 +365,12 @@ pub(super) fn authenticate(
                 rate_limit: rate_limit(row.try_get(7)?),
                 plan: word(&row.try_get::<String, _>(8)?)?,
                 mode: mode(row.try_get(9)?),
+                simulation: Simulation::of(
+                    row.try_get(10)?,
+                    row.try_get(11)?,
+                    row.try_get(12)?,
+                    row.try_get(13)?,
+                ),
             };
             keys.insert(row.try_get::<Vec<u8>, _>(0)?, key);
         }
