@@ -22,7 +22,7 @@ help:
 	@echo 'make up       the same, and it stays running: HTTP API on 127.0.0.1:8080'
 	@echo 'make test     every test, on real RabbitMQ, Redis and Postgres'
 	@echo 'make lint     formatting, clippy, licences, no registry hosts'
-	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration'
+	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration; times of single calls'
 	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
 	@echo 'make measure-batch ROWS=1000000   a batch through a fleet whose processes are killed meanwhile'
 	@echo 'make models   fetch what the workers and the tests need into the cache'
@@ -35,9 +35,14 @@ demo: models
 up: models
 	"$(TARGET)/debug/demo" --stay
 
+# The sandbox's fixtures are drawn, not fetched: once per build of what draws them.
 models:
 	$(BUILD)
 	"$(TARGET)/debug/txid" models fetch --group run --group test
+	@cache="$${TXID_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/txid}"; \
+	if [ ! "$$cache/fixtures/fixtures.json" -nt "$(TARGET)/debug/specimens" ]; then \
+		mkdir -p "$$cache/fixtures"; \
+		"$(TARGET)/debug/specimens" --fixtures --cache "$$cache" --out "$$cache/fixtures"; fi
 
 # The Helm engine and the schemas that the chart is held against.
 chart-tools:

@@ -6,7 +6,7 @@
 # BINARIES is a folder with txid, txid-scheduler, txid-worker and specimens. DESTINATION, new or empty, becomes
 #
 #   bin/        txid txid-scheduler txid-worker
-#   models/     models and runtime library, by digest (the programs' TXID_CACHE)
+#   models/     models and runtime library, by digest, and the sandbox's fixtures (the programs' TXID_CACHE)
 #   specimen/   a generated card and selfie of somebody fictitious, for `helm test`
 #   share/      licence, every setting with its default, the manifest of the models
 #
@@ -28,7 +28,7 @@ for program in txid txid-scheduler txid-worker; do
     install -m 755 "$binaries/$program" "$destination/bin/$program"
 done
 
-# Not the fonts and photographs, which only the specimen is made of.
+# Not the fonts and photographs, which only specimen and fixtures are made of.
 for folder in models runtime; do
     cp -R "$cache/$folder" "$destination/models/$folder"
 done
@@ -42,6 +42,9 @@ TXID_CACHE=$cache "$binaries/specimens" --demo --out "$work"
 for side in document_front:front document_back:back selfie:selfie; do
     install -m 644 "$work/00_genuine.${side%%:*}.jpg" "$destination/specimen/${side##*:}.jpg"
 done
+
+mkdir -p "$destination/models/fixtures"
+TXID_CACHE=$cache "$binaries/specimens" --fixtures --out "$destination/models/fixtures"
 
 install -m 644 LICENSE MODELS.md deploy/txid.example.toml models/manifest.toml "$destination/share/"
 chmod -R a+rX,go-w "$destination"

@@ -4,12 +4,12 @@ use crate::fetching::{self, Event, Progress};
 use anyhow::Context as _;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use txid_shared::config;
 use txid_shared::words::Stage;
 use txid_worker::inference::ModelFiles;
-use txid_worker::inference::manifest::{Artifact, Manifest, default_cache_folder};
+use txid_worker::inference::manifest::{Artifact, Manifest};
 
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ModelsCommand {
@@ -54,7 +54,7 @@ pub enum FileState {
 /// Fails with 1 where a file is missing or wrong in the end.
 pub fn run(command: &ModelsCommand, settings: &config::Models) -> anyhow::Result<ExitCode> {
     let manifest = manifest(settings)?;
-    let cache = cache_folder(settings);
+    let cache = settings.folder();
     match command {
         ModelsCommand::Fetch(Groups { groups }) => fetch(&chosen(&manifest, groups), &cache),
         ModelsCommand::Verify(Groups { groups }) => {
@@ -66,11 +66,6 @@ pub fn run(command: &ModelsCommand, settings: &config::Models) -> anyhow::Result
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
-}
-
-/// The setting, else `$TXID_CACHE`, `$XDG_CACHE_HOME/txid` or `~/.cache/txid`.
-pub fn cache_folder(settings: &config::Models) -> PathBuf {
-    if settings.cache.as_os_str().is_empty() { default_cache_folder() } else { settings.cache.clone() }
 }
 
 /// The manifest that the settings name, else the built-in one.
@@ -87,7 +82,7 @@ pub fn manifest(settings: &config::Models) -> anyhow::Result<Manifest> {
 /// Fetches what the service needs and is missing; says nothing when all is there.
 pub fn fetch_for_running(settings: &config::Models) -> anyhow::Result<ExitCode> {
     let manifest = manifest(settings)?;
-    fetch(&chosen(&manifest, &[Group::Run]), &cache_folder(settings))
+    fetch(&chosen(&manifest, &[Group::Run]), &settings.folder())
 }
 
 fn chosen<'a>(manifest: &'a Manifest, groups: &[Group]) -> Vec<&'a Artifact> {

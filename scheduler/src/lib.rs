@@ -3,6 +3,7 @@
 
 mod batches;
 mod dead_letters;
+mod fixtures;
 mod form;
 mod frames;
 mod http;

@@ -89,7 +89,8 @@ class Files(Image):
         self.assertEqual({name for name in found if name.startswith("bin/")}, programs)
         for name in ("front", "back", "selfie"):
             self.assertIn(f"specimen/{name}.jpg", found)
-        self.assertEqual({name.split("/")[1] for name in found if name.startswith("models/")}, {"models", "runtime"})
+        self.assertEqual({name.split("/")[1] for name in found if name.startswith("models/")}, {"fixtures", "models", "runtime"})
+        self.assertIn("models/fixtures/fixtures.json", found)
         for name in found:
             mode = os.stat(os.path.join(self.layout, name)).st_mode & 0o777
             self.assertEqual(mode, 0o755 if name in programs else 0o644, name)

@@ -46,6 +46,11 @@ key=$(cat "$data/data/api-key")
     --capture photo --turn 0 >/dev/null
 "$here/seed_flow.sh" "$address" "$key" "$data/specimen"
 
+TXID_CONTRACT_TEST_KEY=$(curl -sS --fail-with-body "$address/v1/developers/keys" -H "Authorization: Bearer $key" \
+    --json '{"name": "sandbox", "mode": "test", "permissions": ["developers:read", "developers:write"]}' |
+    sed -n 's/.*"key":"\([^"]*\)".*/\1/p')
+export TXID_CONTRACT_TEST_KEY
+
 # It keeps what it found in the folder it runs in.
 cd "$data"
 status=0

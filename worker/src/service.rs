@@ -1,13 +1,12 @@
 //! A worker as a whole: which roles it plays, how it starts and how it drains.
 
-use crate::inference::manifest::{self, Manifest};
+use crate::inference::manifest::Manifest;
 use crate::inference::{InferencePool, ModelFiles, PoolSettings};
 use crate::jobs::{Receiver, Runner, Settings};
 use crate::stages::{self, Stage};
 use crate::webhooks::Deliverer;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use txid_shared::conclude::Context;
@@ -41,7 +40,7 @@ impl Inference {
                 .with_context(|| format!("models.manifest {}", path.display()))?;
             Manifest::parse(&text)?
         };
-        let files = ModelFiles::load(&manifest, &cache_folder(config), &config.worker.stages)?;
+        let files = ModelFiles::load(&manifest, &config.models.folder(), &config.worker.stages)?;
         let mut settings = PoolSettings::for_this_machine();
         if let Some(threads) = config.worker.threads {
             settings = PoolSettings { threads, waiting_per_lane: threads * 2 };
@@ -55,14 +54,6 @@ impl Inference {
         let engines = (0..threads.max(1)).map(|_| crate::inference::Engine::empty()).collect();
         let pool = InferencePool::with_engines(engines, threads.max(1) * 32, stages)?;
         Ok(Self { pool, digests: BTreeMap::new() })
-    }
-}
-
-pub fn cache_folder(config: &Config) -> PathBuf {
-    if config.models.cache.as_os_str().is_empty() {
-        manifest::default_cache_folder()
-    } else {
-        config.models.cache.clone()
     }
 }
 

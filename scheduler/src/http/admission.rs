@@ -4,6 +4,7 @@
 use super::Api;
 use super::auth::{Authentication, Caller, Identity, authenticate, caller_address};
 use super::envelope::Refusal;
+use super::sandbox;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::response::Response;
@@ -118,6 +119,11 @@ impl Call {
                 let terms = api.gate.terms(&caller, std::iter::once(endpoint.as_str()));
                 if !terms.are_unlimited() {
                     self.count(&terms).await?;
+                }
+                if let Some(simulation) = &caller.simulation
+                    && !self.route.starts_with(sandbox::ROUTES)
+                {
+                    sandbox::meet(&api, simulation).await?;
                 }
                 Ok(caller)
             }

@@ -12,7 +12,7 @@ use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::ids::AccountId;
 use txid_shared::ids::KeyId;
 use txid_shared::network::Network;
-use txid_shared::store::AuthenticatedKey;
+use txid_shared::store::{AuthenticatedKey, Simulation};
 use txid_shared::words::{KeyMode, Permission, Plan};
 
 /// How every key begins, test keys included.
@@ -26,6 +26,8 @@ pub(super) struct Caller {
     pub(super) mode: KeyMode,
     pub(super) plan: Plan,
     pub(super) rate_limit: Option<u32>,
+    /// Faults that its account asked for and that have not ended.
+    pub(super) simulation: Option<Simulation>,
     permissions: Vec<Permission>,
 }
 
@@ -97,8 +99,9 @@ pub(super) async fn authenticate(api: &Api, headers: &HeaderMap, address: Option
     if let Some(refusal) = refusal {
         return Authentication::Refused(key, refusal);
     }
-    let AuthenticatedKey { id, account_id, permissions, rate_limit, plan, mode, .. } = key;
-    Authentication::Caller(Caller { account_id, key_id: id, mode, plan, rate_limit, permissions })
+    let AuthenticatedKey { id, account_id, permissions, rate_limit, plan, mode, simulation, .. } = key;
+    let simulation = simulation.filter(|simulation| api.clock.now() < simulation.until);
+    Authentication::Caller(Caller { account_id, key_id: id, mode, plan, rate_limit, simulation, permissions })
 }
 
 /// Only what looks like a key is looked up: there are other tokens than keys.

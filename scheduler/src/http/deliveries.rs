@@ -4,20 +4,21 @@ use super::Api;
 use super::auth::Caller;
 use super::body::collect;
 use super::envelope::Refusal;
+use super::idempotency::{Begun, IdempotencyHeader, Key, begin, made};
 use super::query::{List, Parameters};
 use super::verifications::no_such;
 use super::webhooks::{event_type, load, unreadable, unwritable};
 use crate::form::Form;
 use crate::sample::sample;
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use txid_shared::api::{ApiError, Delivery, ErrorBody, ErrorCode, Event, Webhook};
+use txid_shared::api::{ApiError, Delivery, ErrorBody, ErrorCode, Event};
 use txid_shared::ids::{EndpointId, EventId};
 use txid_shared::sealed::seal_event;
 use txid_shared::store::Replay;
@@ -99,40 +100,46 @@ pub(super) struct TestRequest {
 /// Delivered, signed, repeated and logged like any other. Its body says `"test": true`, and its data is made
 /// up. It is sent whether the endpoint asked for this event or not.
 #[utoipa::path(post, path = "/v1/developers/webhooks/{id}/test", tag = "developers",
-    params(("id" = String, Path, description = "`wh_…`")), request_body = TestRequest,
+    params(("id" = String, Path, description = "`wh_…`"), IdempotencyHeader), request_body = TestRequest,
     responses(
         (status = 202, description = "It will be sent; the log tells how it went", body = Delivery),
         (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`", body = ErrorBody),
         (status = 404, description = "not_found", body = ErrorBody),
-        (status = 409, description = "invalid_state: the endpoint is disabled", body = ErrorBody),
+        (status = 409, description = "invalid_state: the endpoint is disabled; idempotency_key_conflict, \
+            idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn test(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<Delivery>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::DevelopersWrite)?;
-    let body = collect(&headers, body).await?;
-    let webhook = enabled(load(&api, &caller, &id).await?)?;
+    let (head, body) = request.into_parts();
+    let key = Key::of(&head)?;
+    let body = collect(&head.headers, body).await?;
+    let webhook = load(&api, &caller, &id).await?;
     let form = Form::from_json(&body)?;
     form.only(&["event_type"])?;
     let kind = form.text("event_type")?.ok_or_else(|| ApiError::missing("event_type"))?;
     let kind = event_type("event_type", &kind)?;
+    let claim = key.claim(&api, &caller, "POST /v1/developers/webhooks/{id}/test", &form);
+    let claim = claim.map(|claim| claim.about(&webhook.id.to_string()));
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
     let now = api.clock.now();
     let event = Event { test: true, ..Event::new(kind, sample(kind, &webhook, now), now) };
-    let key = api.store.account_key(caller.account_id).await.map_err(|error| unreadable(&error))?;
-    let sealed = seal_event(&key, &event);
+    let sealed = seal_event(making.account_key(), &event);
     let sealed = sealed.map_err(|error| Refusal::internal("an event cannot be sealed", &error))?;
     let by = (&*caller.key_id.to_string(), now);
     let told = (&sealed, current_traceparent());
-    let sent = api.store.send_test(caller.account_id, webhook.id, told, by).await;
-    // Disabled or deleted in between.
+    let sent = making.send_test(webhook.id, told, by).await;
     let sent = sent.map_err(|error| unwritable(&error))?.ok_or_else(disabled)?;
-    Ok((StatusCode::ACCEPTED, Json(sent)))
+    made(making, StatusCode::ACCEPTED, &sent).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -169,28 +176,38 @@ pub(super) struct ReplayAnswer {
 /// Deliveries that have ended become due at once, the oldest first, with the whole schedule of attempts
 /// before them. The event ids stay; what waits already is left alone.
 #[utoipa::path(post, path = "/v1/developers/webhooks/{id}/replay", tag = "developers",
-    params(("id" = String, Path, description = "`wh_…`")), request_body = ReplayRequest,
+    params(("id" = String, Path, description = "`wh_…`"), IdempotencyHeader), request_body = ReplayRequest,
     responses(
         (status = 202, description = "They will be sent", body = ReplayAnswer),
         (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`", body = ErrorBody),
         (status = 404, description = "not_found", body = ErrorBody),
-        (status = 409, description = "invalid_state: the endpoint is disabled", body = ErrorBody),
+        (status = 409, description = "invalid_state: the endpoint is disabled; idempotency_key_conflict, \
+            idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn replay(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<ReplayAnswer>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::DevelopersWrite)?;
-    let body = collect(&headers, body).await?;
-    let webhook = enabled(load(&api, &caller, &id).await?)?;
-    let replay = parse_replay(&Form::from_json(&body)?)?;
+    let (head, body) = request.into_parts();
+    let key = Key::of(&head)?;
+    let body = collect(&head.headers, body).await?;
+    let webhook = load(&api, &caller, &id).await?;
+    let form = Form::from_json(&body)?;
+    let replay = parse_replay(&form)?;
+    let claim = key.claim(&api, &caller, "POST /v1/developers/webhooks/{id}/replay", &form);
+    let claim = claim.map(|claim| claim.about(&webhook.id.to_string()));
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) if webhook.enabled => making,
+        Begun::Now(_) => return Err(disabled().into()),
+        Begun::Before(answer) => return Ok(answer),
+    };
     let by = (&*caller.key_id.to_string(), api.clock.now());
-    let replayed = api.store.replay(webhook.id, &replay, by).await;
+    let replayed = making.replay(webhook.id, &replay, by).await;
     let replayed = replayed.map_err(|error| unwritable(&error))?;
     let answer = ReplayAnswer {
         object: "webhook.replay",
@@ -199,7 +216,7 @@ pub(super) async fn replay(
         has_more: replayed.goes_on_at.is_some(),
         next_since: replayed.goes_on_at,
     };
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    made(making, StatusCode::ACCEPTED, &answer).await
 }
 
 fn parse_replay(form: &Form<'_>) -> Result<Replay, ApiError> {
@@ -284,36 +301,42 @@ pub(super) struct ResendAnswer {
 ///
 /// To everyone that it went to and that is not disabled, at once, under the same event id.
 #[utoipa::path(post, path = "/v1/developers/events/{id}/resend", tag = "developers",
-    params(("id" = String, Path, description = "`evt_…`")),
+    params(("id" = String, Path, description = "`evt_…`"), IdempotencyHeader),
     responses(
         (status = 202, description = "It will be sent", body = ResendAnswer),
+        (status = 400, description = "invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`", body = ErrorBody),
         (status = 404, description = "not_found: never there, or its verification is erased", body = ErrorBody),
-        (status = 409, description = "invalid_state: nobody is left to send it to, or it is being sent",
-            body = ErrorBody),
+        (status = 409, description = "invalid_state: nobody is left to send it to, or it is being sent; \
+            idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn resend(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<ResendAnswer>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::DevelopersWrite)?;
-    let event_id = id.parse().map_err(|_| no_such("event"))?;
+    let (head, _) = request.into_parts();
+    let key = Key::of(&head)?;
+    let event_id: EventId = id.parse().map_err(|_| no_such("event"))?;
     let event = api.store.event(caller.account_id, event_id).await.map_err(|error| unreadable(&error))?;
     event.ok_or_else(|| no_such("event"))?;
     let by = (&*caller.key_id.to_string(), api.clock.now());
-    let deliveries = api.store.resend(caller.account_id, event_id, by).await;
+    let claim = key.claim(&api, &caller, "POST /v1/developers/events/{id}/resend", &Form::default());
+    let claim = claim.map(|claim| claim.about(&event_id.to_string()));
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
+    let deliveries = making.resend(event_id, by).await;
     let deliveries = deliveries.map_err(|error| unwritable(&error))?;
     if deliveries == 0 {
         let message = "the event went to no endpoint that is enabled now, or is being sent this moment";
         return Err(ApiError::new(ErrorCode::InvalidState, message).into());
     }
-    Ok((StatusCode::ACCEPTED, Json(ResendAnswer { object: "event.resend", event_id, deliveries })))
-}
-
-fn enabled(webhook: Webhook) -> Result<Webhook, ApiError> {
-    if webhook.enabled { Ok(webhook) } else { Err(disabled()) }
+    made(making, StatusCode::ACCEPTED, &ResendAnswer { object: "event.resend", event_id, deliveries }).await
 }
 
 fn disabled() -> ApiError {

@@ -14,7 +14,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use txid_shared::api::{ApiError, ErrorCode};
-use txid_shared::store::Claim;
+use txid_shared::ids::VerificationId;
+use txid_shared::store::{Claim, Claimed, Made, Making};
 use utoipa::IntoParams;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -84,13 +85,31 @@ pub(super) async fn replay(api: &Api, caller: &Caller, claim: &Claim) -> Result<
         let message = "this `Idempotency-Key` was used with another request";
         return Err(ApiError::new(ErrorCode::IdempotencyKeyConflict, message).into());
     }
-    let id = before.verification_id;
+    let answer = match before.made {
+        Made::Verification(id) => of_verification(api, caller, claim, &before, id).await?,
+        Made::OfAccount => {
+            let answer = before.answer.ok_or_else(|| no_such("answer: what this request made was erased"))?;
+            let key = api.store.account_key(caller.account_id).await.map_err(|error| unreadable(&error))?;
+            let body = claim.open(&key, &answer).map_err(|error| unreadable(&error))?;
+            Answer { status: status(answer.status_code), body }
+        }
+    };
+    Ok(Some(replayed(answer, &before.request_id)))
+}
+
+async fn of_verification(
+    api: &Api,
+    caller: &Caller,
+    claim: &Claim,
+    before: &Claimed,
+    id: VerificationId,
+) -> Result<Answer, Refusal> {
     let row = api.store.any_purpose(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
     let row = row.ok_or_else(|| no_such("verification: what this request made was erased"))?;
     let key = api.store.data_key(&row.case).await.map_err(|error| unreadable(&error))?;
     if let Some(answer) = &before.answer {
         let body = claim.open(&key, answer).map_err(|error| unreadable(&error))?;
-        return Ok(Some(replayed(answer.status_code, body, &before.request_id)));
+        return Ok(Answer { status: status(answer.status_code), body });
     }
     if !row.case.status.is_terminal() {
         return Err(in_progress().into());
@@ -100,7 +119,44 @@ pub(super) async fn replay(api: &Api, caller: &Caller, claim: &Claim) -> Result<
     let sealed =
         claim.seal(&key, answer.status.as_u16(), &answer.body).map_err(|error| unreadable(&error))?;
     api.store.answered(claim, &sealed).await.map_err(|error| unreadable(&error))?;
-    Ok(Some(replayed(answer.status.as_u16(), answer.body, &before.request_id)))
+    Ok(answer)
+}
+
+/// What a request makes besides verifications, or the answer that was given before.
+pub(super) enum Begun {
+    Now(Making),
+    Before(Response),
+}
+
+/// Begins what `claim` protects, where there is one. Several at once come one after the other.
+pub(super) async fn begin(api: &Api, caller: &Caller, claim: Option<Claim>) -> Result<Begun, Refusal> {
+    if let Some(claim) = &claim
+        && let Some(answer) = replay(api, caller, claim).await?
+    {
+        return Ok(Begun::Before(answer));
+    }
+    let unmade = |error| Refusal::unavailable("a request cannot be begun", &error);
+    if let Some(making) = api.store.making(caller.account_id, claim.clone()).await.map_err(unmade)? {
+        return Ok(Begun::Now(making));
+    }
+    // Another request with the same key was faster by a moment.
+    let answer = match &claim {
+        Some(claim) => replay(api, caller, claim).await?,
+        None => None,
+    };
+    answer.map(Begun::Before).ok_or_else(|| in_progress().into())
+}
+
+/// Commits what was made together with the answer to it.
+pub(super) async fn made(
+    making: Making,
+    status: StatusCode,
+    body: &impl Serialize,
+) -> Result<Response, Refusal> {
+    let answer = Answer::json(status, body)?;
+    let committed = making.commit(status.as_u16(), &answer.body).await;
+    committed.map_err(|error| Refusal::unavailable("what a request made cannot be kept", &error))?;
+    Ok(answer.into_response())
 }
 
 fn in_progress() -> ApiError {
@@ -130,9 +186,12 @@ impl IntoResponse for Answer {
     }
 }
 
-fn replayed(status_code: u16, body: Vec<u8>, request_id: &str) -> Response {
-    let status = StatusCode::from_u16(status_code).unwrap_or(StatusCode::OK);
-    let mut response = Answer { status, body }.into_response();
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::OK)
+}
+
+fn replayed(answer: Answer, request_id: &str) -> Response {
+    let mut response = answer.into_response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response.extensions_mut().insert(ShownRequestId(request_id.to_owned()));
     response

@@ -4,13 +4,14 @@ use super::Api;
 use super::auth::Caller;
 use super::body::collect;
 use super::envelope::Refusal;
+use super::idempotency::{Begun, IdempotencyHeader, Key, begin, made};
 use super::query::{List, Parameters};
 use super::verifications::no_such;
 use crate::form::Form;
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -105,23 +106,25 @@ fn shown(row: KeyRow, secret: Option<Secret>) -> ShownKey {
 }
 
 /// Create an API key
-#[utoipa::path(post, path = "/v1/developers/keys", tag = "developers", request_body = KeyRequest,
+#[utoipa::path(post, path = "/v1/developers/keys", tag = "developers", params(IdempotencyHeader),
+    request_body = KeyRequest,
     responses(
         (status = 201, description = "Created; the key is shown this once", body = ShownKey),
         (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`, or what it would grant",
             body = ErrorBody),
+        (status = 409, description = "idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<ShownKey>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::DevelopersWrite)?;
-    let _room = api.room.take(&headers).await;
-    let body = collect(&headers, body).await?;
+    let (head, body) = request.into_parts();
+    let (key, _room) = (Key::of(&head)?, api.room.take(&head.headers).await);
+    let body = collect(&head.headers, body).await?;
     let form = Form::from_json(&body)?;
     form.only(&["name", "permissions", "expires_at", "allowed_ips", "rate_limit", "mode"])?;
     let now = api.clock.now();
@@ -139,10 +142,14 @@ pub(super) async fn create(
         }
         (KeyMode::Live, KeyMode::Live) | (KeyMode::Test, KeyMode::Test) => caller.account_id,
     };
-    let actor = caller.key_id.to_string();
-    let key = api.store.create_api_key(account, &new, &actor, now).await.map_err(failed)?;
-    let row = row(&api, &caller, key.id).await?;
-    Ok((StatusCode::CREATED, Json(shown(row, Some(key.secret)))))
+    let claim = key.claim(&api, &caller, "POST /v1/developers/keys", &form);
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
+    let by = (&*caller.key_id.to_string(), now);
+    let (row, secret) = making.create_api_key(account, &new, by).await.map_err(failed)?;
+    made(making, StatusCode::CREATED, &shown(row, Some(secret))).await
 }
 
 fn new_key(form: &Form<'_>, now: Timestamp) -> Result<NewKey, ApiError> {
@@ -262,7 +269,7 @@ pub(super) struct RotateRequest {
 ///
 /// Makes a new key of the same name, permissions and limits. The one before works until the grace is over.
 #[utoipa::path(post, path = "/v1/developers/keys/{id}/rotate", tag = "developers",
-    params(("id" = String, Path, description = "`key_…`")), request_body = Option<RotateRequest>,
+    params(("id" = String, Path, description = "`key_…`"), IdempotencyHeader), request_body = Option<RotateRequest>,
     responses(
         (status = 201, description = "The new key, shown this once", body = ShownKey),
         (status = 400, description = "invalid_request, invalid_parameter", body = ErrorBody),
@@ -270,28 +277,35 @@ pub(super) struct RotateRequest {
         (status = 403, description = "forbidden: the key lacks `developers:write`, or what the other grants",
             body = ErrorBody),
         (status = 404, description = "not_found", body = ErrorBody),
-        (status = 409, description = "invalid_state: revoked, expired or replaced before", body = ErrorBody),
+        (status = 409, description = "invalid_state: revoked, expired or replaced before; \
+            idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn rotate(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<ShownKey>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::DevelopersWrite)?;
-    let _room = api.room.take(&headers).await;
-    let body = collect(&headers, body).await?;
+    let (head, body) = request.into_parts();
+    let (key, _room) = (Key::of(&head)?, api.room.take(&head.headers).await);
+    let body = collect(&head.headers, body).await?;
     let form = if body.is_empty() { Form::default() } else { Form::from_json(&body)? };
     let grace = grace(&form)?;
     let before = named(&api, &caller, &id).await?;
     caller.may_grant(&before.terms.permissions)?;
-    let (actor, now) = (caller.key_id.to_string(), api.clock.now());
-    let rotation = api.store.rotate_api_key(before.id, grace, &actor, now).await;
-    match rotation.map_err(|error| Refusal::unavailable("an API key cannot be rotated", &error))? {
+    let claim = key.claim(&api, &caller, "POST /v1/developers/keys/{id}/rotate", &form);
+    let claim = claim.map(|claim| claim.about(&before.id.to_string()));
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
+    let failed = |error| Refusal::unavailable("an API key cannot be rotated", &error);
+    let by = (&*caller.key_id.to_string(), api.clock.now());
+    match making.rotate_api_key(before.id, grace, by).await.map_err(failed)? {
         Rotation::Made(key) => {
-            let row = row(&api, &caller, key.id).await?;
-            Ok((StatusCode::CREATED, Json(shown(row, Some(key.secret)))))
+            let row = making.row_of(key.id).await.map_err(failed)?;
+            made(making, StatusCode::CREATED, &shown(row, Some(key.secret))).await
         }
         Rotation::NoSuchKey => Err(no_such("API key").into()),
         Rotation::NotActive => {

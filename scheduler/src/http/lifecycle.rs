@@ -5,7 +5,7 @@ use super::Api;
 use super::auth::Caller;
 use super::body;
 use super::envelope::Refusal;
-use super::idempotency::Key;
+use super::idempotency::{IdempotencyHeader, Key};
 use super::query::List;
 use super::verifications::{load, no_such, row, unreadable};
 use super::verify::{begin, parsed};
@@ -187,7 +187,7 @@ pub(super) struct RetryRequest {
 /// Makes a new verification with the same request and, where none are sent, the same pictures. The one
 /// before keeps its verdict; the new one names it in `retry_of`.
 #[utoipa::path(post, path = "/v1/identity/verifications/{id}/retry", tag = "identity",
-    params(("id" = String, Path, description = "`ver_…`")), request_body = Option<RetryRequest>,
+    params(("id" = String, Path, description = "`ver_…`"), IdempotencyHeader), request_body = Option<RetryRequest>,
     responses(
         (status = 200, description = "sync: the new verification with its verdict", body = Verification),
         (status = 201, description = "async: accepted", body = Accepted),

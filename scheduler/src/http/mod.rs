@@ -20,6 +20,7 @@ mod oneshots;
 pub(crate) mod openapi;
 mod query;
 mod requests;
+mod sandbox;
 mod sessions;
 mod uploads;
 mod usage;
@@ -36,13 +37,14 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use body::UploadRoom;
 use envelope::Refusal;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, Semaphore};
 use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::blobs::Blobs;
 use txid_shared::clock::Clock;
-use txid_shared::config;
+use txid_shared::config::{self, Config};
 use txid_shared::partials::Partials;
 use txid_shared::queue::Queue;
 use txid_shared::services::Services;
@@ -62,6 +64,8 @@ pub(crate) struct Api {
     drivers: Batches,
     retention: Retention,
     gate: Gate,
+    /// Where the sandbox's fixtures are.
+    fixtures: PathBuf,
     tasks: Tasks,
     room: UploadRoom,
     /// Pictures that may be decoded here at once.
@@ -75,7 +79,7 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(
         services: Services,
-        config: &config::Config,
+        config: &Config,
         drivers: Batches,
         gate: Gate,
         tasks: Tasks,
@@ -90,13 +94,14 @@ impl Api {
             partials: context.partials,
             blobs,
             clock: context.clock,
-            room: UploadRoom::new(settings.concurrent_uploads),
+            room: UploadRoom::new(config.server.concurrent_uploads),
             decoding: Semaphore::new(validate::pool_size()),
             settings,
             batches: config.batches.clone(),
             drivers,
             retention: days(&config.retention),
             gate,
+            fixtures: config.models.folder().join("fixtures"),
             tasks,
             waiters,
             outbox_filled,
@@ -170,6 +175,9 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/developers/webhooks/{id}/logs", get(deliveries::logs))
         .route("/v1/developers/webhooks/{id}/deliveries", get(deliveries::deliveries))
         .route("/v1/developers/webhooks/{id}/replay", post(deliveries::replay))
+        .route("/v1/developers/sandbox/fixtures", get(sandbox::fixtures))
+        .route("/v1/developers/sandbox/fixtures/{fixture}/{side}", get(sandbox::fixture_image))
+        .route("/v1/developers/sandbox/simulate", post(sandbox::simulate))
         .route("/v1/developers/events/{id}", get(deliveries::show_event))
         .route("/v1/developers/events/{id}/resend", post(deliveries::resend))
         .route("/healthz", get(health::alive))

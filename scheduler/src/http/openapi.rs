@@ -2,7 +2,8 @@
 
 use super::{
     batch_opening, batch_results, batches, deliveries, documents, files, health, keys, lifecycle, limits,
-    liveness, oneshots, requests, sessions, uploads, usage, validate, verifications, verify, webhooks,
+    liveness, oneshots, requests, sandbox, sessions, uploads, usage, validate, verifications, verify,
+    webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
 use utoipa::openapi::header::HeaderBuilder;
@@ -80,6 +81,9 @@ use utoipa::{Modify, OpenApi};
         deliveries::replay,
         deliveries::show_event,
         deliveries::resend,
+        sandbox::fixtures,
+        sandbox::fixture_image,
+        sandbox::simulate,
         health::alive,
         health::ready,
         health::metrics,

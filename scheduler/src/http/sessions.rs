@@ -5,9 +5,9 @@ use super::Api;
 use super::auth::{Caller, bearer};
 use super::body;
 use super::envelope::Refusal;
-use super::idempotency::Answer;
+use super::idempotency::{Answer, Begun, IdempotencyHeader, Key, begin, made, replay};
 use super::verifications::{no_such, unreadable};
-use super::verify::{Entry, decided, enter, parsed, wait};
+use super::verify::{Entry, decided, enter, parsed, remove_images, wait};
 use crate::form::Form;
 use crate::submission::{self, Submission};
 use axum::Json;
@@ -187,21 +187,24 @@ pub(super) fn lost(error: &StoreError) -> Refusal {
 /// Open a session
 ///
 /// Its client token and upload addresses are for a phone, so that it never holds an API key.
-#[utoipa::path(post, path = "/v1/identity/sessions", tag = "identity", request_body = SessionRequest,
+#[utoipa::path(post, path = "/v1/identity/sessions", tag = "identity", params(IdempotencyHeader),
+    request_body = SessionRequest,
     responses(
         (status = 201, description = "Opened", body = SessionObject),
         (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `identity:write`", body = ErrorBody),
+        (status = 409, description = "idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
         (status = 422, description = "unsupported_country, unsupported_document", body = ErrorBody),
     ))]
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<SessionObject>), Refusal> {
+) -> Result<Response, Refusal> {
     caller.require(Permission::IdentityWrite)?;
     let (head, body) = request.into_parts();
+    let claimed = Key::of(&head)?;
     let host = super::documents::public_address(&api, &head.headers);
     let body = body::collect(&head.headers, body).await?;
     let form = Form::from_json(&body)?;
@@ -229,13 +232,26 @@ pub(super) async fn create(
     };
     let metadata = submission::metadata(&form)?;
 
+    let claim = claimed.claim(&api, &caller, "POST /v1/identity/sessions", &form);
+    if let Some(claim) = &claim
+        && let Some(answer) = replay(&api, &caller, claim).await?
+    {
+        return Ok(answer);
+    }
     let failed = |error: &dyn std::error::Error| Refusal::unavailable("a session cannot be opened", error);
     let verification_id = VerificationId::generate();
     let data_key = api.store.new_data_key(caller.account_id, verification_id).await;
     let DataKey { key, wrapped, share } = data_key.map_err(|error| failed(&error))?;
-    // Before the row: what is uploaded must open.
+    // Before the row: what is uploaded must open. And before the transaction, which others may wait for.
     let stored = api.blobs.put_share(caller.account_id, verification_id, &share).await;
     stored.map_err(|error| failed(&error))?;
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => {
+            remove_images(&api, caller.account_id, verification_id).await;
+            return Ok(answer);
+        }
+    };
     let now = api.clock.now();
     let session = Session {
         id: SessionId::generate(),
@@ -255,7 +271,7 @@ pub(super) async fn create(
     };
     let token =
         random_token(TOKEN_PREFIX).map_err(|error| Refusal::internal("a token cannot be made", &error))?;
-    api.store.create_session(&session, token.reveal()).await.map_err(|error| failed(&error))?;
+    making.create_session(&session, token.reveal()).await.map_err(|error| failed(&error))?;
     let id = session.id;
     let address = |role: ImageRole| {
         format!("{host}/v1/identity/sessions/{id}/documents/{role}?token={}", token.reveal())
@@ -263,7 +279,7 @@ pub(super) async fn create(
     let mut shown = object(session);
     shown.upload_urls = Some(ImageRole::ALL.iter().map(|role| (*role, address(*role))).collect());
     shown.client_token = Some(token.reveal().to_owned());
-    Ok((StatusCode::CREATED, Json(shown)))
+    made(making, StatusCode::CREATED, &shown).await
 }
 
 /// Retrieve a session

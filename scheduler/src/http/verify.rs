@@ -314,7 +314,7 @@ async fn settle_failed_acceptance(api: &Api, acceptance: &Acceptance, error: &St
 }
 
 /// With their key's share.
-async fn remove_images(api: &Api, account: AccountId, id: VerificationId) {
+pub(super) async fn remove_images(api: &Api, account: AccountId, id: VerificationId) {
     if let Err(error) = api.blobs.erase(account, id).await {
         tracing::warn!(verification.id = %id, %error, "images of a refused request stay, sealed");
     }

@@ -4,14 +4,16 @@ use super::Api;
 use super::auth::Caller;
 use super::body::collect;
 use super::envelope::Refusal;
+use super::idempotency::{Begun, IdempotencyHeader, Key, begin, made};
 use super::query::List;
 use super::verifications::no_such;
 use crate::form::Form;
 use crate::submission::web_address;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -80,22 +82,24 @@ pub(super) struct DeletedWebhook {
 }
 
 /// Create a webhook endpoint
-#[utoipa::path(post, path = "/v1/developers/webhooks", tag = "developers", request_body = WebhookRequest,
+#[utoipa::path(post, path = "/v1/developers/webhooks", tag = "developers", params(IdempotencyHeader),
+    request_body = WebhookRequest,
     responses(
         (status = 201, description = "Created; the secret is shown this once", body = WebhookWithSecret),
         (status = 400, description = "invalid_request, missing_parameter, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`", body = ErrorBody),
+        (status = 409, description = "idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<WebhookWithSecret>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::DevelopersWrite)?;
-    let _room = api.room.take(&headers).await;
-    let body = collect(&headers, body).await?;
+    let (head, body) = request.into_parts();
+    let (key, _room) = (Key::of(&head)?, api.room.take(&head.headers).await);
+    let body = collect(&head.headers, body).await?;
     let form = Form::from_json(&body)?;
     form.only(&["url", "events", "payload", "description"])?;
     let new = NewEndpoint {
@@ -105,11 +109,16 @@ pub(super) async fn create(
         description: description(&form)?.filter(|text| !text.is_empty()),
     };
     let secret = webhook_secret().map_err(|error| Refusal::internal("a secret cannot be made", &error))?;
+    let claim = key.claim(&api, &caller, "POST /v1/developers/webhooks", &form);
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
     let by = (&*caller.key_id.to_string(), api.clock.now());
-    let created = api.store.create_endpoint(caller.account_id, &new, &secret, by).await;
+    let created = making.create_endpoint(&new, &secret, by).await;
     let webhook = created.map_err(|error| unwritable(&error))?;
     let secret = secret.reveal().to_owned();
-    Ok((StatusCode::CREATED, Json(WebhookWithSecret { webhook, secret })))
+    made(making, StatusCode::CREATED, &WebhookWithSecret { webhook, secret }).await
 }
 
 /// List webhook endpoints
@@ -213,23 +222,25 @@ pub(super) async fn delete(
 /// Until the overlap ends both secrets sign: `webhook-signature` holds a signature by each, and
 /// `X-TXCloud-Signature` stays with the secret before.
 #[utoipa::path(post, path = "/v1/developers/webhooks/{id}/rotate-secret", tag = "developers",
-    params(("id" = String, Path, description = "`wh_…`")), request_body = Option<RotateRequest>,
+    params(("id" = String, Path, description = "`wh_…`"), IdempotencyHeader), request_body = Option<RotateRequest>,
     responses(
         (status = 200, description = "Rotated; the secret is shown this once", body = WebhookWithSecret),
         (status = 400, description = "invalid_request, invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `developers:write`", body = ErrorBody),
         (status = 404, description = "not_found", body = ErrorBody),
+        (status = 409, description = "idempotency_key_conflict, idempotency_in_progress", body = ErrorBody),
     ))]
 pub(super) async fn rotate_secret(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<WebhookWithSecret>, Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     let id = writable(&caller, &id)?;
-    let body = collect(&headers, body).await?;
+    let (head, body) = request.into_parts();
+    let key = Key::of(&head)?;
+    let body = collect(&head.headers, body).await?;
     let form = if body.is_empty() { Form::default() } else { Form::from_json(&body)? };
     form.only(&["overlap_hours"])?;
     let wanted = "a whole number from 0 to 168";
@@ -239,11 +250,18 @@ pub(super) async fn rotate_secret(
     let until = now.saturating_add(SignedDuration::from_hours(hours)).ok();
     let secret = webhook_secret().map_err(|error| Refusal::internal("a secret cannot be made", &error))?;
     let rotation = SecretRotation { secret, previous_until: until.filter(|_| hours > 0) };
+    let claim = key.claim(&api, &caller, "POST /v1/developers/webhooks/{id}/rotate-secret", &form);
+    let claim = claim.map(|claim| claim.about(&id.to_string()));
+    let mut making = match begin(&api, &caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
     let by = (&*caller.key_id.to_string(), now);
-    let rotated = api.store.rotate_secret(caller.account_id, id, &rotation, by).await;
+    let rotated = making.rotate_secret(id, &rotation, by).await;
     let rotated = rotated.map_err(|error| unwritable(&error))?;
     let webhook = rotated.ok_or_else(|| no_such("webhook"))?;
-    Ok(Json(WebhookWithSecret { webhook, secret: rotation.secret.reveal().to_owned() }))
+    let secret = rotation.secret.reveal().to_owned();
+    made(making, StatusCode::OK, &WebhookWithSecret { webhook, secret }).await
 }
 
 /// Another account's id does not exist.

@@ -125,7 +125,8 @@ async fn with_another_accounts_id_every_endpoint_answers_not_found() {
     let document = serde_json::to_value(txid_scheduler::openapi()).unwrap();
     let mut tried = 0;
     for (template, item) in document["paths"].as_object().unwrap() {
-        if !template.starts_with("/v1/") || !template.contains('{') {
+        // A fixture is nobody's.
+        if !template.starts_with("/v1/") || !template.contains('{') || template.contains("{fixture}") {
             continue;
         }
         for (method, call) in item.as_object().unwrap() {

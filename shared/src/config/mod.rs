@@ -2,11 +2,13 @@
 //! `deploy/txid.example.toml` documents every key and is parsed by a test.
 
 mod batches;
+mod cache;
 mod ladder;
 mod secret;
 mod sections;
 
 pub use batches::{Batches, Bucket};
+pub use cache::default_cache_folder;
 pub use secret::Secret;
 pub use sections::*;
 

@@ -192,7 +192,7 @@ pub struct Webhooks {
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Models {
-    /// Cache folder; empty: `$TXID_CACHE`, `$XDG_CACHE_HOME/txid` or `~/.cache/txid`.
+    /// Cache folder, also of the sandbox's fixtures; empty: `$TXID_CACHE`, `$XDG_CACHE_HOME/txid` or `~/.cache/txid`.
     pub cache: PathBuf,
     /// A manifest of your own instead of the built-in one.
     pub manifest: PathBuf,

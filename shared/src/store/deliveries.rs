@@ -56,6 +56,8 @@ pub struct ClaimedDelivery {
     pub attempts: i32,
     /// Failed attempts since it was made or replayed.
     pub failures: i32,
+    /// The account asked for a second one of what arrives.
+    pub duplicated: bool,
     pub token: Uuid,
     pub traceparent: Option<String>,
     wrapped_key: Option<Vec<u8>>,
@@ -172,7 +174,7 @@ impl Store {
                coalesce(endpoints.id, accounts.id),
                CASE WHEN endpoints.previous_secret_until > $3 THEN endpoints.previous_sealed_secret END,
                endpoints.id, endpoints.enabled, endpoints.deleted_at IS NOT NULL, endpoints.payload,
-               endpoints.failing_since
+               endpoints.failing_since, coalesce(accounts.simulated_duplicates AND accounts.simulated_until > $3, false)
              FROM (SELECT place, consumer FROM consumers ORDER BY place DESC LIMIT 1) AS last
                LEFT JOIN claimed ON true
                LEFT JOIN events ON events.id = claimed.event_id
@@ -288,6 +290,7 @@ fn claimed_delivery(row: &PgRow, token: Uuid) -> Result<ClaimedDelivery, StoreEr
         url: row.try_get(8)?,
         attempts,
         failures: attempts - earlier,
+        duplicated: row.try_get(22)?,
         token,
         traceparent: row.try_get(11)?,
         wrapped_key: row.try_get(12)?,

@@ -1,7 +1,7 @@
 //! What was sent to whom: the log of an endpoint, events read back, and deliveries made once more.
 
 use super::time::Time;
-use super::{OutgoingEvent, Page, Store, StoreError, word};
+use super::{Making, OutgoingEvent, Page, Store, StoreError, word};
 use crate::api::{Delivery, DeliveryAttempt};
 use crate::ids::{AccountId, DeliveryId, EndpointId, EventId, VerificationId};
 use crate::sealed::open_event;
@@ -46,6 +46,13 @@ macro_rules! delivery {
          CASE WHEN deliveries.state = 'pending' AND deliveries.lease_token IS NULL THEN deliveries.due_at END"
     };
 }
+
+const DELIVERIES_OF_EVENT: &str = concat!(
+    "/* deliveries_of_event */ SELECT ",
+    delivery!(),
+    " FROM deliveries JOIN events ON events.id = deliveries.event_id
+     WHERE deliveries.event_id = $1 AND events.account_id = $2 ORDER BY deliveries.id"
+);
 
 /// State and order stand in the text, so that each finds its index and stops at the limit.
 macro_rules! page_of_deliveries {
@@ -144,7 +151,6 @@ impl Store {
         let statement = match (status, backwards) {
             (None, false) => page_of_deliveries!("", "DESC"),
             (None, true) => page_of_deliveries!("", "ASC"),
-            // Most arrive, so that the log itself finds them soon enough.
             (Some(DeliveryStatus::Success), false) => {
                 page_of_deliveries!("AND deliveries.state = 'succeeded' ", "DESC")
             }
@@ -217,75 +223,6 @@ impl Store {
         Ok(())
     }
 
-    /// Makes ended deliveries of an endpoint due again, oldest first. What was erased has nothing to send.
-    pub async fn replay(
-        &self,
-        endpoint: EndpointId,
-        replay: &Replay,
-        (actor, now): (&str, Timestamp),
-    ) -> Result<Replayed, StoreError> {
-        let statement = match replay.status {
-            Some(DeliveryStatus::Failed) => replay!("deliveries.state = 'failed'"),
-            Some(DeliveryStatus::Success) => replay!("deliveries.state = 'succeeded'"),
-            Some(DeliveryStatus::Pending) | None => replay!("deliveries.state IN ('failed', 'succeeded')"),
-        };
-        let Replay { since, until, status, .. } = replay;
-        let details = json!({ "webhook_id": endpoint, "since": since, "until": until, "status": status });
-        let (deliveries, goes_on_at): (i64, Option<Time>) = sqlx::query_as(statement)
-            .bind(endpoint.uuid())
-            .bind(Time(*since))
-            .bind(Time(*until))
-            .bind(replay.limit)
-            .bind(Time(now))
-            .bind(actor)
-            .bind(details)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(Replayed { deliveries, goes_on_at: goes_on_at.map(|time| time.0) })
-    }
-
-    /// Writes `event` with a delivery to this endpoint alone. `None`: it is not there or not enabled.
-    pub async fn send_test(
-        &self,
-        account: AccountId,
-        endpoint: EndpointId,
-        (event, traceparent): (&OutgoingEvent, Option<String>),
-        (actor, now): (&str, Timestamp),
-    ) -> Result<Option<Delivery>, StoreError> {
-        let id = DeliveryId::generate();
-        let sent = sqlx::query(
-            "/* send_test */ WITH tested AS (
-               SELECT id, account_id, url FROM endpoints
-               WHERE id = $1 AND account_id = $2 AND enabled AND deleted_at IS NULL
-             ), told AS (
-               INSERT INTO events (id, account_id, type, sealed_body, traceparent, created_at)
-               SELECT $3, account_id, $4, $5, $6, $7 FROM tested
-             ), sent AS (
-               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
-               SELECT $8, $3, id, url, 'pending', $7, $7 FROM tested
-             )
-             INSERT INTO audit (account_id, at, actor, action, details)
-             SELECT account_id, $7, $9, 'webhook.tested', $10 FROM tested",
-        )
-        .bind(endpoint.uuid())
-        .bind(account.uuid())
-        .bind(event.id.uuid())
-        .bind(event.event_type.as_str())
-        .bind(event.sealed_body.as_slice())
-        .bind(traceparent)
-        .bind(Time(now))
-        .bind(id.uuid())
-        .bind(actor)
-        .bind(json!({ "webhook_id": endpoint, "event_id": event.id }))
-        .execute(&self.pool)
-        .await?;
-        if sent.rows_affected() == 0 {
-            return Ok(None);
-        }
-        let mut deliveries = self.deliveries_of_event(account, event.id).await?;
-        Ok(deliveries.pop())
-    }
-
     /// Scoped to the account. `None` also where the verification that it was about is erased.
     pub async fn event(&self, account: AccountId, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
         type Row = (String, Vec<u8>, Time, Option<Uuid>, Option<Vec<u8>>);
@@ -316,29 +253,87 @@ impl Store {
         account: AccountId,
         id: EventId,
     ) -> Result<Vec<Delivery>, StoreError> {
-        let rows = sqlx::query(concat!(
-            "/* deliveries_of_event */ SELECT ",
-            delivery!(),
-            " FROM deliveries JOIN events ON events.id = deliveries.event_id
-             WHERE deliveries.event_id = $1 AND events.account_id = $2 ORDER BY deliveries.id"
-        ))
-        .bind(id.uuid())
-        .bind(account.uuid())
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(DELIVERIES_OF_EVENT).bind(id.uuid()).bind(account.uuid());
+        let rows = rows.fetch_all(&self.pool).await?;
         let mut deliveries = rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?;
         self.with_attempts(&mut deliveries).await?;
         Ok(deliveries)
     }
+}
+
+impl Making {
+    /// Makes ended deliveries of an endpoint due again, oldest first. What was erased has nothing to send.
+    pub async fn replay(
+        &mut self,
+        endpoint: EndpointId,
+        replay: &Replay,
+        (actor, now): (&str, Timestamp),
+    ) -> Result<Replayed, StoreError> {
+        let statement = match replay.status {
+            Some(DeliveryStatus::Failed) => replay!("deliveries.state = 'failed'"),
+            Some(DeliveryStatus::Success) => replay!("deliveries.state = 'succeeded'"),
+            Some(DeliveryStatus::Pending) | None => replay!("deliveries.state IN ('failed', 'succeeded')"),
+        };
+        let Replay { since, until, status, .. } = replay;
+        let details = json!({ "webhook_id": endpoint, "since": since, "until": until, "status": status });
+        let (deliveries, goes_on_at): (i64, Option<Time>) = sqlx::query_as(statement)
+            .bind(endpoint.uuid())
+            .bind(Time(*since))
+            .bind(Time(*until))
+            .bind(replay.limit)
+            .bind(Time(now))
+            .bind(actor)
+            .bind(details)
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        Ok(Replayed { deliveries, goes_on_at: goes_on_at.map(|time| time.0) })
+    }
+
+    /// Writes `event` with a delivery to this endpoint alone. `None`: it is not there or not enabled.
+    pub async fn send_test(
+        &mut self,
+        endpoint: EndpointId,
+        (event, traceparent): (&OutgoingEvent, Option<String>),
+        (actor, now): (&str, Timestamp),
+    ) -> Result<Option<Delivery>, StoreError> {
+        let id = DeliveryId::generate();
+        let sent = sqlx::query(
+            "/* send_test */ WITH tested AS (
+               SELECT id, account_id, url FROM endpoints
+               WHERE id = $1 AND account_id = $2 AND enabled AND deleted_at IS NULL
+             ), told AS (
+               INSERT INTO events (id, account_id, type, sealed_body, traceparent, created_at)
+               SELECT $3, account_id, $4, $5, $6, $7 FROM tested
+             ), sent AS (
+               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at)
+               SELECT $8, $3, id, url, 'pending', $7, $7 FROM tested
+             )
+             INSERT INTO audit (account_id, at, actor, action, details)
+             SELECT account_id, $7, $9, 'webhook.tested', $10 FROM tested",
+        )
+        .bind(endpoint.uuid())
+        .bind(self.account.uuid())
+        .bind(event.id.uuid())
+        .bind(event.event_type.as_str())
+        .bind(event.sealed_body.as_slice())
+        .bind(traceparent)
+        .bind(Time(now))
+        .bind(id.uuid())
+        .bind(actor)
+        .bind(json!({ "webhook_id": endpoint, "event_id": event.id }))
+        .execute(&mut *self.transaction)
+        .await?;
+        if sent.rows_affected() == 0 {
+            return Ok(None);
+        }
+        // It has no attempts before this commits.
+        let row = sqlx::query(DELIVERIES_OF_EVENT).bind(event.id.uuid()).bind(self.account.uuid());
+        row.fetch_optional(&mut *self.transaction).await?.as_ref().map(delivery).transpose()
+    }
 
     /// Makes the event's deliveries due now, whether they ended or wait, except to endpoints that are not
     /// enabled. How many there were.
-    pub async fn resend(
-        &self,
-        account: AccountId,
-        id: EventId,
-        (actor, now): (&str, Timestamp),
-    ) -> Result<i64, StoreError> {
+    pub async fn resend(&mut self, id: EventId, (actor, now): (&str, Timestamp)) -> Result<i64, StoreError> {
         let (deliveries,): (i64,) = sqlx::query_as(
             "/* resend */ WITH again AS (
                UPDATE deliveries SET state = 'pending', due_at = $3, finished_at = NULL, failure = NULL,
@@ -358,11 +353,11 @@ impl Store {
              SELECT count(*) FROM again",
         )
         .bind(id.uuid())
-        .bind(account.uuid())
+        .bind(self.account.uuid())
         .bind(Time(now))
         .bind(actor)
         .bind(json!({ "event_id": id }))
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *self.transaction)
         .await?;
         Ok(deliveries)
     }

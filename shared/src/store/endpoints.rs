@@ -1,7 +1,7 @@
 //! Webhook endpoints: made, changed, rotated, disabled and deleted, each with its audit entry.
 
 use super::time::Time;
-use super::{OutgoingEvent, Store, StoreError, word, words};
+use super::{Making, OutgoingEvent, Store, StoreError, word, words};
 use crate::api::Webhook;
 use crate::config::Secret;
 use crate::ids::{AccountId, EndpointId};
@@ -71,41 +71,6 @@ fn names(events: &[EventType]) -> Vec<&'static str> {
 }
 
 impl Store {
-    pub async fn create_endpoint(
-        &self,
-        account: AccountId,
-        new: &NewEndpoint,
-        secret: &Secret,
-        (actor, now): (&str, Timestamp),
-    ) -> Result<Webhook, StoreError> {
-        let id = EndpointId::generate();
-        let row = sqlx::query(concat!(
-            "/* create_endpoint */ WITH created AS (
-               INSERT INTO endpoints (id, account_id, url, description, events, payload, sealed_secret, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *
-             ), audited AS (
-               INSERT INTO audit (account_id, at, actor, action, details)
-               SELECT account_id, $8, $9, 'webhook.created', $10 FROM created
-             )
-             SELECT ",
-            columns!(),
-            " FROM created"
-        ))
-        .bind(id.uuid())
-        .bind(account.uuid())
-        .bind(&new.url)
-        .bind(&new.description)
-        .bind(names(&new.events))
-        .bind(new.payload.as_str())
-        .bind(self.seal_secret(account, id, secret).await?)
-        .bind(Time(now))
-        .bind(actor)
-        .bind(json!({ "webhook_id": id }))
-        .fetch_one(&self.pool)
-        .await?;
-        webhook(&row)
-    }
-
     /// Oldest first.
     pub async fn endpoints(&self, account: AccountId) -> Result<Vec<Webhook>, StoreError> {
         let rows = sqlx::query(concat!(
@@ -179,40 +144,6 @@ impl Store {
         .bind(Time(now))
         .bind(actor)
         .bind(json!({ "webhook_id": id, "changed": changed }))
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(webhook).transpose()
-    }
-
-    /// `None`: no such endpoint.
-    pub async fn rotate_secret(
-        &self,
-        account: AccountId,
-        id: EndpointId,
-        rotation: &SecretRotation,
-        (actor, now): (&str, Timestamp),
-    ) -> Result<Option<Webhook>, StoreError> {
-        // Both are sealed at the endpoint's row, so the one before moves as it is.
-        let row = sqlx::query(concat!(
-            "/* rotate_secret */ WITH rotated AS (
-               UPDATE endpoints SET sealed_secret = $3, previous_secret_until = $4,
-                 previous_sealed_secret = CASE WHEN $4 IS NOT NULL THEN sealed_secret END
-               WHERE id = $1 AND account_id = $2 AND deleted_at IS NULL RETURNING *
-             ), audited AS (
-               INSERT INTO audit (account_id, at, actor, action, details)
-               SELECT account_id, $5, $6, 'webhook.secret_rotated', $7 FROM rotated
-             )
-             SELECT ",
-            columns!(),
-            " FROM rotated"
-        ))
-        .bind(id.uuid())
-        .bind(account.uuid())
-        .bind(self.seal_secret(account, id, &rotation.secret).await?)
-        .bind(rotation.previous_until.map(Time))
-        .bind(Time(now))
-        .bind(actor)
-        .bind(json!({ "webhook_id": id, "previous_until": rotation.previous_until }))
         .fetch_optional(&self.pool)
         .await?;
         row.as_ref().map(webhook).transpose()
@@ -294,14 +225,78 @@ impl Store {
         .await?;
         Ok(disabled == 1)
     }
+}
 
-    async fn seal_secret(
-        &self,
-        account: AccountId,
-        id: EndpointId,
+impl Making {
+    pub async fn create_endpoint(
+        &mut self,
+        new: &NewEndpoint,
         secret: &Secret,
-    ) -> Result<Vec<u8>, StoreError> {
-        let key = self.account_key(account).await?;
-        Ok(key.seal(&super::accounts::secret_place(id.uuid()), secret.reveal().as_bytes())?)
+        (actor, now): (&str, Timestamp),
+    ) -> Result<Webhook, StoreError> {
+        let id = EndpointId::generate();
+        let row = sqlx::query(concat!(
+            "/* create_endpoint */ WITH created AS (
+               INSERT INTO endpoints (id, account_id, url, description, events, payload, sealed_secret, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *
+             ), audited AS (
+               INSERT INTO audit (account_id, at, actor, action, details)
+               SELECT account_id, $8, $9, 'webhook.created', $10 FROM created
+             )
+             SELECT ",
+            columns!(),
+            " FROM created"
+        ))
+        .bind(id.uuid())
+        .bind(self.account.uuid())
+        .bind(&new.url)
+        .bind(&new.description)
+        .bind(names(&new.events))
+        .bind(new.payload.as_str())
+        .bind(self.seal_secret(id, secret)?)
+        .bind(Time(now))
+        .bind(actor)
+        .bind(json!({ "webhook_id": id }))
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        webhook(&row)
+    }
+
+    /// `None`: no such endpoint.
+    pub async fn rotate_secret(
+        &mut self,
+        id: EndpointId,
+        rotation: &SecretRotation,
+        (actor, now): (&str, Timestamp),
+    ) -> Result<Option<Webhook>, StoreError> {
+        // Both are sealed at the endpoint's row, so the one before moves as it is.
+        let row = sqlx::query(concat!(
+            "/* rotate_secret */ WITH rotated AS (
+               UPDATE endpoints SET sealed_secret = $3, previous_secret_until = $4,
+                 previous_sealed_secret = CASE WHEN $4 IS NOT NULL THEN sealed_secret END
+               WHERE id = $1 AND account_id = $2 AND deleted_at IS NULL RETURNING *
+             ), audited AS (
+               INSERT INTO audit (account_id, at, actor, action, details)
+               SELECT account_id, $5, $6, 'webhook.secret_rotated', $7 FROM rotated
+             )
+             SELECT ",
+            columns!(),
+            " FROM rotated"
+        ))
+        .bind(id.uuid())
+        .bind(self.account.uuid())
+        .bind(self.seal_secret(id, &rotation.secret)?)
+        .bind(rotation.previous_until.map(Time))
+        .bind(Time(now))
+        .bind(actor)
+        .bind(json!({ "webhook_id": id, "previous_until": rotation.previous_until }))
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        row.as_ref().map(webhook).transpose()
+    }
+
+    fn seal_secret(&self, id: EndpointId, secret: &Secret) -> Result<Vec<u8>, StoreError> {
+        let place = super::accounts::secret_place(id.uuid());
+        Ok(self.key.seal(&place, secret.reveal().as_bytes())?)
     }
 }

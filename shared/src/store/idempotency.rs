@@ -1,5 +1,5 @@
 //! Requests that their caller may send again: what was answered to the first one, kept for a day. A record
-//! commits with the row that it protects (see `accept`), so that there is no half of either.
+//! commits with what it protects (see `accept` and [`super::Making`]), so that there is no half of either.
 
 use super::time::Time;
 use super::{Store, StoreError};
@@ -35,10 +35,18 @@ pub struct SealedAnswer {
 pub struct Claimed {
     pub fingerprint: Vec<u8>,
     pub request_id: String,
-    /// What the request made.
-    pub verification_id: VerificationId,
+    pub made: Made,
     /// `None` while the first caller still waits, and after an erasure.
     pub answer: Option<SealedAnswer>,
+}
+
+/// What a request made, and with it the key that its answer is sealed under.
+#[derive(Debug, Clone, Copy)]
+pub enum Made {
+    /// Its data key.
+    Verification(VerificationId),
+    /// Something else; the account key.
+    OfAccount,
 }
 
 impl Claim {
@@ -68,9 +76,9 @@ impl Claim {
 impl Store {
     /// An expired record is none.
     pub async fn claimed(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
-        type Row = (Vec<u8>, String, Uuid, Option<i32>, Option<Vec<u8>>);
+        type Row = (Vec<u8>, String, bool, Option<Uuid>, Option<i32>, Option<Vec<u8>>);
         let row: Option<Row> = sqlx::query_as(
-            "/* claimed */ SELECT fingerprint, request_id, verification_id, status_code, sealed_answer
+            "/* claimed */ SELECT fingerprint, request_id, of_account, verification_id, status_code, sealed_answer
              FROM idempotency WHERE key_id = $1 AND endpoint = $2 AND key = $3 AND expires_at > $4",
         )
         .bind(claim.key_id.uuid())
@@ -79,12 +87,15 @@ impl Store {
         .bind(Time(now))
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|(fingerprint, request_id, verification, status_code, body)| {
+        Ok(row.map(|(fingerprint, request_id, of_account, verification, status_code, body)| {
             let status_code = status_code.and_then(|code| u16::try_from(code).ok());
             Claimed {
                 fingerprint,
                 request_id,
-                verification_id: VerificationId::from_uuid(verification),
+                made: match verification.filter(|_| !of_account) {
+                    Some(id) => Made::Verification(VerificationId::from_uuid(id)),
+                    None => Made::OfAccount,
+                },
                 answer: status_code.zip(body).map(|(status_code, body)| SealedAnswer { status_code, body }),
             }
         }))

@@ -3,7 +3,7 @@
 use super::accounts::mode;
 use super::batch::column;
 use super::time::Time;
-use super::{Page, Store, StoreError, word, words};
+use super::{Making, Page, Simulation, Store, StoreError, word, words};
 use crate::config::Secret;
 use crate::ids::{AccountId, KeyId};
 use crate::network::Network;
@@ -51,6 +51,8 @@ pub struct AuthenticatedKey {
     pub rate_limit: Option<u32>,
     pub plan: Plan,
     pub mode: KeyMode,
+    /// Faults that the account asked for, perhaps ended.
+    pub simulation: Option<Simulation>,
 }
 
 /// A key as it is shown.
@@ -142,8 +144,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<ApiKey, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let key = insert(&mut transaction, account, new, now).await?;
-        audit(&mut transaction, account, "key.created", key.id, None, actor, now).await?;
+        let key = create(&mut transaction, account, new, (actor, now)).await?;
         transaction.commit().await?;
         Ok(key)
     }
@@ -204,27 +205,77 @@ impl Store {
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let statement = key_rows!("rotate_api_key", "WHERE k.id = $1 FOR UPDATE OF k");
-        let found = sqlx::query(statement).bind(id.uuid()).fetch_optional(&mut *transaction).await?;
-        let Some(old) = found.as_ref().map(key_row).transpose()? else { return Ok(Rotation::NoSuchKey) };
-        let expired = old.terms.expires_at.is_some_and(|expiry| expiry <= now);
-        if expired || old.revoked_at.is_some() || old.replaced_by.is_some() {
-            return Ok(Rotation::NotActive);
-        }
-        let new = insert(&mut transaction, old.account_id, &old.terms, now).await?;
-        sqlx::query(
-            "/* rotate_api_key */ UPDATE api_keys SET replaced_by = $2, expires_at = least(expires_at, $3)
-             WHERE id = $1",
-        )
-        .bind(id.uuid())
-        .bind(new.id.uuid())
-        .bind(Time(now.saturating_add(grace).unwrap_or(Timestamp::MAX)))
-        .execute(&mut *transaction)
-        .await?;
-        audit(&mut transaction, old.account_id, "key.rotated", id, Some(new.id), actor, now).await?;
+        let rotation = rotate(&mut transaction, id, grace, (actor, now)).await?;
         transaction.commit().await?;
-        Ok(Rotation::Made(new))
+        Ok(rotation)
     }
+}
+
+impl Making {
+    /// As [`Store::create_api_key`], with how it is shown.
+    pub async fn create_api_key(
+        &mut self,
+        account: AccountId,
+        new: &NewKey,
+        by: (&str, Timestamp),
+    ) -> Result<(KeyRow, Secret), StoreError> {
+        let key = create(&mut self.transaction, account, new, by).await?;
+        Ok((self.row_of(key.id).await?, key.secret))
+    }
+
+    /// As [`Store::rotate_api_key`].
+    pub async fn rotate_api_key(
+        &mut self,
+        id: KeyId,
+        grace: SignedDuration,
+        by: (&str, Timestamp),
+    ) -> Result<Rotation, StoreError> {
+        rotate(&mut self.transaction, id, grace, by).await
+    }
+
+    /// Of a key that was made here.
+    pub async fn row_of(&mut self, id: KeyId) -> Result<KeyRow, StoreError> {
+        let statement = key_rows!("row_of", "WHERE k.id = $1");
+        key_row(&sqlx::query(statement).bind(id.uuid()).fetch_one(&mut *self.transaction).await?)
+    }
+}
+
+async fn create(
+    transaction: &mut sqlx::PgTransaction<'_>,
+    account: AccountId,
+    new: &NewKey,
+    (actor, now): (&str, Timestamp),
+) -> Result<ApiKey, StoreError> {
+    let key = insert(transaction, account, new, now).await?;
+    audit(transaction, account, "key.created", key.id, None, actor, now).await?;
+    Ok(key)
+}
+
+async fn rotate(
+    transaction: &mut sqlx::PgTransaction<'_>,
+    id: KeyId,
+    grace: SignedDuration,
+    (actor, now): (&str, Timestamp),
+) -> Result<Rotation, StoreError> {
+    let statement = key_rows!("rotate_api_key", "WHERE k.id = $1 FOR UPDATE OF k");
+    let found = sqlx::query(statement).bind(id.uuid()).fetch_optional(&mut **transaction).await?;
+    let Some(old) = found.as_ref().map(key_row).transpose()? else { return Ok(Rotation::NoSuchKey) };
+    let expired = old.terms.expires_at.is_some_and(|expiry| expiry <= now);
+    if expired || old.revoked_at.is_some() || old.replaced_by.is_some() {
+        return Ok(Rotation::NotActive);
+    }
+    let new = insert(transaction, old.account_id, &old.terms, now).await?;
+    sqlx::query(
+        "/* rotate_api_key */ UPDATE api_keys SET replaced_by = $2, expires_at = least(expires_at, $3)
+         WHERE id = $1",
+    )
+    .bind(id.uuid())
+    .bind(new.id.uuid())
+    .bind(Time(now.saturating_add(grace).unwrap_or(Timestamp::MAX)))
+    .execute(&mut **transaction)
+    .await?;
+    audit(transaction, old.account_id, "key.rotated", id, Some(new.id), actor, now).await?;
+    Ok(Rotation::Made(new))
 }
 
 /// A key of a test account looks like one.
@@ -293,7 +344,8 @@ pub(super) fn authenticate(
     Box::pin(async move {
         let found = sqlx::query(
             "/* authenticate */ SELECT k.hash, k.id, k.account_id, k.permissions, k.expires_at, k.revoked_at,
-               k.allowed_ips, k.rate_limit, a.plan, a.live_account_id IS NOT NULL
+               k.allowed_ips, k.rate_limit, a.plan, a.live_account_id IS NOT NULL, a.simulated_until,
+               a.simulated_delay_ms, a.simulated_status, a.simulated_duplicates
              FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.hash = ANY ($1)",
         )
         .bind(column(&rows, |hash| hash.as_slice()))
@@ -313,6 +365,12 @@ pub(super) fn authenticate(
                 rate_limit: rate_limit(row.try_get(7)?),
                 plan: word(&row.try_get::<String, _>(8)?)?,
                 mode: mode(row.try_get(9)?),
+                simulation: Simulation::of(
+                    row.try_get(10)?,
+                    row.try_get(11)?,
+                    row.try_get(12)?,
+                    row.try_get(13)?,
+                ),
             };
             keys.insert(row.try_get::<Vec<u8>, _>(0)?, key);
         }

@@ -3,7 +3,7 @@
 use super::acceptance::Declared;
 use super::time::Time;
 use super::verifications::OutgoingEvent;
-use super::{Store, StoreError, word, words};
+use super::{Making, Store, StoreError, word, words};
 use crate::api::ImageInfo;
 use crate::ids::{AccountId, KeyId, SessionId, VerificationId};
 use crate::words::{Check, DocumentType, SessionStatus};
@@ -80,38 +80,6 @@ macro_rules! select_sessions {
 }
 
 impl Store {
-    /// `client_token` is shown once and kept as a hash.
-    pub async fn create_session(&self, session: &Session, client_token: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "/* create_session */ WITH created AS (
-               INSERT INTO sessions (id, account_id, key_id, verification_id, wrapped_key, status, country,
-                 document_type, checks, metadata, images, sealed_request, created_at, expires_at, token_hash)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]', $11, $12, $13, $14)
-             )
-             INSERT INTO audit (account_id, verification_id, at, actor, action, details)
-             VALUES ($2, $4, $12, $15, 'session.created', jsonb_build_object('session', $16::text))",
-        )
-        .bind(session.id.uuid())
-        .bind(session.account_id.uuid())
-        .bind(session.key_id.uuid())
-        .bind(session.verification_id.uuid())
-        .bind(&session.wrapped_key)
-        .bind(session.status.as_str())
-        .bind(&session.declared.country)
-        .bind(session.declared.document_type.as_str())
-        .bind(session.checks.iter().map(|check| check.as_str()).collect::<Vec<_>>())
-        .bind(json!(session.metadata))
-        .bind(&session.sealed_request)
-        .bind(Time(session.created_at))
-        .bind(Time(session.expires_at))
-        .bind(token_hash(client_token))
-        .bind(session.key_id.to_string())
-        .bind(session.id.to_string())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// Scoped to the account: another account's id does not exist.
     pub async fn session(&self, account: AccountId, id: SessionId) -> Result<Option<Session>, StoreError> {
         let query = sqlx::query(select_sessions!("session", "id = $1 AND account_id = $2"));
@@ -196,6 +164,41 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(expired == 1)
+    }
+}
+
+impl Making {
+    /// `client_token` is shown once and kept as a hash.
+    pub async fn create_session(&mut self, session: &Session, client_token: &str) -> Result<(), StoreError> {
+        self.erased_with = Some(session.verification_id);
+        sqlx::query(
+            "/* create_session */ WITH created AS (
+               INSERT INTO sessions (id, account_id, key_id, verification_id, wrapped_key, status, country,
+                 document_type, checks, metadata, images, sealed_request, created_at, expires_at, token_hash)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]', $11, $12, $13, $14)
+             )
+             INSERT INTO audit (account_id, verification_id, at, actor, action, details)
+             VALUES ($2, $4, $12, $15, 'session.created', jsonb_build_object('session', $16::text))",
+        )
+        .bind(session.id.uuid())
+        .bind(session.account_id.uuid())
+        .bind(session.key_id.uuid())
+        .bind(session.verification_id.uuid())
+        .bind(&session.wrapped_key)
+        .bind(session.status.as_str())
+        .bind(&session.declared.country)
+        .bind(session.declared.document_type.as_str())
+        .bind(session.checks.iter().map(|check| check.as_str()).collect::<Vec<_>>())
+        .bind(json!(session.metadata))
+        .bind(&session.sealed_request)
+        .bind(Time(session.created_at))
+        .bind(Time(session.expires_at))
+        .bind(token_hash(client_token))
+        .bind(session.key_id.to_string())
+        .bind(session.id.to_string())
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
     }
 }
 

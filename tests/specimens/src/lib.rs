@@ -9,6 +9,7 @@ pub mod capture;
 pub mod demo;
 pub mod design;
 mod error;
+pub mod fixtures;
 pub mod geometry;
 pub mod jpeg;
 pub mod mrz;

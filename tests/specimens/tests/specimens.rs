@@ -6,6 +6,7 @@ use image::RgbImage;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use txid_specimens::fixtures::FIXTURES;
 use txid_specimens::geometry::Polygon;
 use txid_specimens::{Assets, Attack, Capture, Design, Error, Generator, Role, Submission, Turn, demo, jpeg};
 
@@ -329,4 +330,15 @@ fn the_demo_has_its_five_cases() {
         let (portrait, selfie) = (truth.faces.first().unwrap(), truth.faces.last().unwrap());
         assert_eq!(portrait.face == selfie.face, case.name != "other person's selfie", "{}", case.name);
     }
+}
+
+#[test]
+fn a_fixture_is_drawn_the_same_each_time_and_each_has_a_name_of_its_own() {
+    let Some(generator) = generator() else { return };
+    let names: std::collections::BTreeSet<&str> = FIXTURES.iter().map(|fixture| fixture.id).collect();
+    assert_eq!(names.len(), FIXTURES.len());
+    let fixture = FIXTURES.iter().find(|fixture| fixture.id == "liveness_failed").unwrap();
+    let (once, again) = (fixture.images(generator).unwrap(), fixture.images(generator).unwrap());
+    assert_eq!(once.len(), 3);
+    assert!(once == again);
 }

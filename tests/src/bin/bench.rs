@@ -1,11 +1,14 @@
 //! `make bench`: what the machine can do (floor), what the fleet makes of it, and what orchestration
-//! alone costs. Prints a table and writes target/bench/latest.json.
+//! alone costs, and how long single calls take. Prints a table and writes target/bench/latest.json.
 
 #[path = "bench/fleet.rs"]
 mod fleet;
 #[path = "bench/floor.rs"]
 mod floor;
+#[path = "bench/latency.rs"]
+mod latency;
 
+use anyhow::Context;
 use clap::Parser;
 use serde_json::json;
 use std::path::PathBuf;
@@ -26,6 +29,12 @@ struct Arguments {
     /// Verifications for the memory soak (0: none).
     #[arg(long, default_value_t = 0)]
     soak: usize,
+    /// Requests of each kind whose time is taken.
+    #[arg(long, default_value_t = 500)]
+    requests: usize,
+    /// Listen and answer without doing anything: what the times are held against.
+    #[arg(long, hide = true)]
+    no_op: bool,
     #[arg(long, default_value = "target/bench/latest.json")]
     out: PathBuf,
 }
@@ -55,6 +64,9 @@ impl Sample {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if arguments.no_op {
+        return latency::no_op().await;
+    }
     eprintln!("rendering submissions: two sides of 4 MP and a selfie each …");
     let samples = samples(8)?;
     let threads = std::thread::available_parallelism()?.get();
@@ -67,6 +79,9 @@ async fn main() -> anyhow::Result<()> {
     let fleet = fleet::real(&samples, arguments.verifications.max(arguments.soak), threads).await?;
     eprintln!("orchestration: {} verifications with stages that do nothing …", arguments.orchestrations);
     let orchestration = fleet::stubs(arguments.orchestrations).await?;
+    eprintln!("latency: {} requests of each kind, and as many that do nothing …", arguments.requests);
+    let sample = samples.first().context("no samples")?;
+    let latencies = latency::measure(sample, arguments.requests).await?;
 
     println!("\n{:<34}{:>12}", "measured", "value");
     println!("{:<34}{:>12.2}", "floor, verifications/s", floor.per_s);
@@ -87,12 +102,22 @@ async fn main() -> anyhow::Result<()> {
         );
     }
 
+    println!("\n{:<50}{:>9}{:>9}{:>11}{:>11}", "call, ms", "p50", "p99", "no-op p50", "no-op p99");
+    for latency::Latency { call, ours_ms, no_op_ms } in &latencies {
+        println!(
+            "{call:<50}{:>9.2}{:>9.2}{:>11.2}{:>11.2}",
+            ours_ms.p50, ours_ms.p99, no_op_ms.p50, no_op_ms.p99
+        );
+    }
+
     let result = json!({
         "floor_per_s": floor.per_s,
         "floor_cpu_ms": floor.stages,
         "fleet_per_s": fleet.per_s,
         "fleet_over_floor": fleet.per_s / floor.per_s,
         "orchestration_per_s": orchestration.per_s,
+        "latency": latencies,
+        "requests": arguments.requests,
         "worker_rss_mb": fleet.worker_rss_mb,
         "worker_rss_early_mb": fleet.worker_rss_early_mb,
         "verifications": arguments.verifications.max(arguments.soak),

@@ -140,7 +140,10 @@ impl Space {
                 payload: Payload::Full,
                 description: None,
             };
-            store.create_endpoint(account.id, &endpoint, &secret, ("test", now)).await?;
+            let making = store.making(account.id, None).await?;
+            let mut making = making.context("nothing was claimed")?;
+            making.create_endpoint(&endpoint, &secret, ("test", now)).await?;
+            making.commit(201, b"").await?;
         }
         let new = NewKey { name: "test".to_owned(), permissions: permissions.to_vec(), ..NewKey::default() };
         let key = store.create_api_key(account.id, &new, "test", now).await?;

@@ -6,4 +6,5 @@ mod attempts;
 mod disabling;
 mod fairness;
 mod managing;
+mod sandbox;
 mod scene;

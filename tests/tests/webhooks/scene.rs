@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 use txid_shared::blobs::crypto::DataKey;
 use txid_shared::clock::{Clock, MockClock};
@@ -26,6 +27,7 @@ pub(crate) struct Scene {
     pub(crate) account: AccountId,
     /// Signs what goes to a request's own `webhook_url`.
     pub(crate) account_secret: Secret,
+    pub(crate) address: SocketAddr,
     pub(crate) client: Client,
     pub(crate) deliverer: Deliverer,
     tasks: Tasks,
@@ -63,7 +65,7 @@ impl Scene {
         let key = store.create_api_key(account, &new, "test", clock.now()).await.unwrap();
         let client = Client::new(address, &key.secret).unwrap();
         let deliverer = Deliverer::new(store.clone(), Clock::Mock(clock.clone()), &config.webhooks).unwrap();
-        Self { space, services, clock, account, account_secret, client, deliverer, tasks }
+        Self { space, services, clock, account, account_secret, address, client, deliverer, tasks }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -113,14 +113,7 @@ impl Manifest {
     }
 }
 
-/// `$TXID_CACHE`, else `~/.cache/txid` (or below `$XDG_CACHE_HOME`).
-pub fn default_cache_folder() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("TXID_CACHE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("txid")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/txid")))
-        .unwrap_or_else(|| PathBuf::from(".txid-cache"))
-}
+pub use txid_shared::config::default_cache_folder;
 
 #[cfg(test)]
 mod tests {

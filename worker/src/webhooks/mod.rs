@@ -157,7 +157,7 @@ impl Deliverer {
             let stopwatch = Instant::now();
             let answer = self.answer(delivery, started_at).await;
             let now = self.clock.now();
-            let outcome = self.outcome(&answer, delivery.failures, now);
+            let outcome = self.outcome(&answer, delivery, now);
             let attempt = AttemptRecord {
                 started_at,
                 duration_ms: i64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(i64::MAX),
@@ -213,8 +213,13 @@ impl Deliverer {
     }
 
     /// The schedule as data: `retry_after_s[n]` follows the n-th failure (from 0); none left: failed.
-    fn outcome(&self, answer: &send::Answer, failures: i32, now: Timestamp) -> DeliveryOutcome {
+    fn outcome(&self, answer: &send::Answer, delivery: &ClaimedDelivery, now: Timestamp) -> DeliveryOutcome {
+        let failures = delivery.failures;
         let retry_after = match answer {
+            // As if it had not been recorded.
+            send::Answer::Accepted(_) if delivery.duplicated && failures == 0 => {
+                return DeliveryOutcome::RetryAt(now);
+            }
             send::Answer::Accepted(_) => return DeliveryOutcome::Succeeded,
             send::Answer::Gone => return DeliveryOutcome::Failed(DeliveryFailure::Gone),
             send::Answer::Never(why) => return DeliveryOutcome::Failed(*why),

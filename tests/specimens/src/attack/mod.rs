@@ -11,6 +11,7 @@ use crate::capture::{Scene, Shot};
 use crate::design::Design;
 use crate::person::Person;
 use crate::random::Random;
+use crate::raster::Frame;
 use crate::render::RenderedSide;
 use crate::submission::CapturedSide;
 use crate::truth::{Forgery, Truth};
@@ -79,6 +80,11 @@ pub(crate) fn light(attack: Attack, shot: Shot, scene: &Scene, random: &mut Rand
         Attack::Blurred => motion::blurred(shot, random),
         _ => shot,
     }
+}
+
+/// A display that shows `picture`, photographed.
+pub(crate) fn screen_of(picture: &Frame, random: &mut Random) -> Frame {
+    screen::display(picture, 1.0, random).0
 }
 
 /// On the saved files.

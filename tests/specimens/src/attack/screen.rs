@@ -5,17 +5,23 @@ use crate::geometry::Homography;
 use crate::random::Random;
 use crate::raster::Frame;
 
-/// The picture `shot` is shown on a display and photographed from there with the same camera.
+/// What `shot` holds is shown on a display and photographed from there with the same camera.
 ///
 /// The display's pixels are stripes of red, green and blue with dark gaps; the camera's pixels are
 /// 1.5 to 2.4 times smaller, tilted, and see through a Bayer mosaic. The product of the two
 /// gratings is what makes moiré; nothing is drawn on top.
 pub(super) fn recaptured(shot: Shot, scene: &Scene, random: &mut Random) -> Shot {
-    let (width, height) = (shot.frame.width, shot.frame.height);
+    let (frame, to_camera) = display(&shot.frame, scene.exposure, random);
+    Shot { frame, to_image: shot.to_image.then(to_camera) }
+}
+
+/// The picture of a display that shows `picture`, and where its points went.
+pub(super) fn display(picture: &Frame, exposure: f64, random: &mut Random) -> (Frame, Homography) {
+    let (width, height) = (picture.width, picture.height);
     let degrees = std::f64::consts::PI / 180.0;
     // Camera pixels per display pixel; non-integer on purpose.
     let ratio = random.between(1.55, 2.35);
-    let shown = displayed(&shot.frame, ratio, random.between(1.02, 1.12));
+    let shown = displayed(picture, ratio, random.between(1.02, 1.12));
     let screen = (shown.width as f64, shown.height as f64);
     let to_camera = Homography::translation(-screen.0 / 2.0, -screen.1 / 2.0)
         .then(Homography::rotation(random.between(-2.5, 2.5) * degrees))
@@ -49,14 +55,14 @@ pub(super) fn recaptured(shot: Shot, scene: &Scene, random: &mut Random) -> Shot
         for (value, halo) in pixel.iter_mut().zip(halo) {
             // Black of a display is not black, and light spreads in its glass.
             let linear = 0.012 + 0.90 * *value + 0.09 * halo;
-            *value = 255.0 * linear.clamp(0.0, 1.0).powf(1.0 / 2.2) * scene.exposure as f32;
+            *value = 255.0 * linear.clamp(0.0, 1.0).powf(1.0 / 2.2) * exposure as f32;
         }
     }
-    // The picture on the display is `shot` shrunk about its centre.
+    // What is on the display is `picture` shrunk about its centre.
     let on_screen = Homography::translation(-(width as f64) / 2.0, -(height as f64) / 2.0)
         .then(Homography::scale(screen.0 / width as f64))
         .then(Homography::translation(screen.0 / 2.0, screen.1 / 2.0));
-    Shot { frame: seen, to_image: shot.to_image.then(on_screen).then(to_camera) }
+    (seen, on_screen.then(to_camera))
 }
 
 /// Makes up for the dark between the subpixels, as a bright setting does.

@@ -2,9 +2,13 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use std::path::PathBuf;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use txid_specimens::{Assets, Attack, Capture, Design, Generator, Submission, Turn, demo};
+use txid_specimens::fixtures::{CATALOGUE, FIXTURES};
+use txid_specimens::{Assets, Attack, Capture, Design, Generator, Role, Submission, Turn, demo};
 
 /// Draws fictitious documents, marked SPECIMEN, with exact truth as JSON.
 #[derive(Parser)]
@@ -32,6 +36,9 @@ struct Arguments {
     /// The five submissions of the demo instead.
     #[arg(long, conflicts_with_all = ["design", "attack", "capture", "turn", "count"])]
     demo: bool,
+    /// The sandbox's fixtures instead, with the list of them that the scheduler reads.
+    #[arg(long, conflicts_with_all = ["design", "attack", "capture", "turn", "count", "demo"])]
+    fixtures: bool,
     /// Fonts and photographs; `$TXID_CACHE` or ~/.cache/txid where absent.
     #[arg(long)]
     cache: Option<PathBuf>,
@@ -54,23 +61,63 @@ fn main() -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    if arguments.fixtures {
+        return write_fixtures(&arguments.out, &generator, arguments.threads);
+    }
+    each(arguments.count, arguments.threads, |number| one(&arguments, &generator, number))
+}
+
+/// All numbers below `count`, on several threads.
+fn each(count: u64, threads: usize, one: impl Fn(u64) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
     let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..arguments.threads.max(1))
+        let workers: Vec<_> = (0..threads.max(1))
             .map(|_| {
                 scope.spawn(|| -> anyhow::Result<()> {
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= arguments.count {
+                        if number >= count {
                             return Ok(());
                         }
-                        one(&arguments, &generator, number)?;
+                        one(number)?;
                     }
                 })
             })
             .collect();
         workers.into_iter().try_for_each(|w| w.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
     })
+}
+
+/// A fixture's pictures.
+type Drawn = Vec<(Role, Vec<u8>)>;
+
+/// The list comes last: where it is, the pictures are, too. A picture that several show is one file.
+fn write_fixtures(folder: &Path, generator: &Generator, threads: usize) -> anyhow::Result<()> {
+    let drawn: Vec<OnceLock<Drawn>> = FIXTURES.iter().map(|_| OnceLock::new()).collect();
+    each(FIXTURES.len() as u64, threads, |number| {
+        if let (Some(fixture), Some(place)) = (FIXTURES.get(number as usize), drawn.get(number as usize)) {
+            let images = fixture.images(generator)?;
+            anyhow::ensure!(place.set(images).is_ok(), "{} was drawn twice", fixture.id);
+        }
+        Ok(())
+    })?;
+    let mut names = BTreeMap::new();
+    let mut listed = Vec::new();
+    for (fixture, images) in FIXTURES.iter().zip(&drawn) {
+        let mut sides = Vec::new();
+        for (role, bytes) in images.get().into_iter().flatten() {
+            let name = names.entry(bytes).or_insert_with(|| format!("{}.{}.jpg", fixture.id, role.as_str()));
+            let path = folder.join(&*name);
+            std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+            sides.push(json!({ "side": role, "file": name }));
+        }
+        let mut entry = serde_json::to_value(fixture)?;
+        entry["images"] = json!(sides);
+        listed.push(entry);
+    }
+    let path = folder.join(CATALOGUE);
+    std::fs::write(&path, serde_json::to_vec_pretty(&json!({ "fixtures": listed }))?)
+        .with_context(|| path.display().to_string())
 }
 
 fn one(arguments: &Arguments, generator: &Generator, number: u64) -> anyhow::Result<()> {
@@ -114,7 +161,7 @@ fn one(arguments: &Arguments, generator: &Generator, number: u64) -> anyhow::Res
     write(&arguments.out, &format!("{seed:06}_{}_{}", design.name, attack.name()), &submission)
 }
 
-fn write(folder: &std::path::Path, stem: &str, submission: &Submission) -> anyhow::Result<()> {
+fn write(folder: &Path, stem: &str, submission: &Submission) -> anyhow::Result<()> {
     for (role, bytes) in submission.images() {
         let path = folder.join(format!("{stem}.{}.jpg", role.as_str()));
         std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
