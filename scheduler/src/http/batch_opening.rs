@@ -5,22 +5,24 @@ use super::auth::Caller;
 use super::batches::lost;
 use super::envelope::Refusal;
 use super::files::keep;
+use super::idempotency::{Begun, IdempotencyHeader, Key, begin, made, replay};
 use super::verifications::no_such;
 use super::verify::parsed;
 use crate::batches::{Location, Source, row_form};
 use crate::form::{Form, Given};
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use txid_shared::api::{ApiError, Batch, ErrorBody, ErrorCode};
 use txid_shared::ids::BatchId;
-use txid_shared::store::{BatchOptions, BatchRecord, NewBatch};
+use txid_shared::store::{BatchOptions, Claim, NewBatch};
 use txid_shared::words::{Check, DocumentType, Permission};
 use utoipa::ToSchema;
 
+const ENDPOINT: &str = "POST /v1/identity/batches";
 const USUAL_LIFE_S: i64 = 7 * 86_400;
 const LIFE_S: std::ops::RangeInclusive<i64> = 60..=30 * 86_400;
 const LONGEST_NAME: usize = 200;
@@ -194,7 +196,7 @@ fn given(form: &Form<'_>, name: &str) -> Result<FileGiven, ApiError> {
 ///
 /// The manifest is read after this call has answered; each of its lines becomes a row, also a wrong one. Its
 /// columns and fields are those of a single call, with `custom_id`.
-#[utoipa::path(post, path = "/v1/identity/batches", tag = "batches",
+#[utoipa::path(post, path = "/v1/identity/batches", tag = "batches", params(IdempotencyHeader),
     request_body(content((BatchRequest = "application/json"), (BatchRequest = "multipart/form-data"))),
     responses(
         (status = 201, description = "Opened", body = Batch),
@@ -203,7 +205,8 @@ fn given(form: &Form<'_>, name: &str) -> Result<FileGiven, ApiError> {
         (status = 403, description = "forbidden: the key lacks `identity:write`, or the reference is not open",
             body = ErrorBody),
         (status = 404, description = "not_found: no such upload", body = ErrorBody),
-        (status = 409, description = "invalid_state: the upload is not stored yet", body = ErrorBody),
+        (status = 409, description = "invalid_state: the upload is not stored yet; idempotency_key_conflict, \
+            idempotency_in_progress", body = ErrorBody),
         (status = 413, description = "image_too_large: the whole request; larger ones go by upload", body = ErrorBody),
         (status = 415, description = "invalid_request: neither JSON nor multipart", body = ErrorBody),
     ))]
@@ -211,12 +214,21 @@ pub(super) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<Batch>), Refusal> {
+) -> Result<Response, Refusal> {
     caller.require(Permission::IdentityWrite)?;
     let (head, body) = request.into_parts();
     let room = api.room.take(&head.headers).await;
-    let Asked { name, metadata, manifest, archive, defaults, options, life_s } =
-        parsed(head, body, asked).await?;
+    let key = Key::of(&head)?;
+    let (asked, claim) = {
+        let (api, caller) = (api.clone(), caller.clone());
+        parsed(head, body, move |form| Ok((asked(form)?, key.claim(&api, &caller, ENDPOINT, form)))).await?
+    };
+    if let Some(claim) = &claim
+        && let Some(answer) = replay(&api, &caller, claim).await?
+    {
+        return Ok(answer);
+    }
+    let Asked { name, metadata, manifest, archive, defaults, options, life_s } = asked;
     let expires_at = api.clock.now() + jiff::SignedDuration::from_secs(life_s);
     let mut archive = at(&api, &caller, archive, "archive").await?;
     let manifest = match at(&api, &caller, manifest, "manifest").await? {
@@ -230,8 +242,7 @@ pub(super) async fn create(
     };
     drop(room);
     let source = Source { manifest, archive, defaults };
-    let record = open(&api, &caller, source, (name, metadata, options), None, expires_at).await?;
-    Ok((StatusCode::CREATED, Json(record.batch)))
+    open(&api, &caller, source, (name, metadata, options), (None, claim), expires_at).await
 }
 
 /// What came along becomes an upload; what is referred to has to be there.
@@ -280,9 +291,9 @@ pub(super) async fn open(
     caller: &Caller,
     source: Source,
     (name, metadata, options): Described,
-    retry_of: Option<BatchId>,
+    (retry_of, claim): (Option<BatchId>, Option<Claim>),
     expires_at: jiff::Timestamp,
-) -> Result<BatchRecord, Refusal> {
+) -> Result<Response, Refusal> {
     let (id, account_id, created_at) = (BatchId::generate(), caller.account_id, api.clock.now());
     let account_key = api.store.account_key(account_id).await.map_err(|error| lost(&error))?;
     let wrapped = account_key.generate_wrapped(&id.to_string()).map_err(|error| lost(&error))?;
@@ -307,7 +318,12 @@ pub(super) async fn open(
         created_at,
         expires_at,
     };
-    let record = api.store.create_batch(&new).await.map_err(|error| lost(&error))?;
+    let mut making = match begin(api, caller, claim).await? {
+        Begun::Now(making) => making,
+        Begun::Before(answer) => return Ok(answer),
+    };
+    let record = making.create_batch(&new).await.map_err(|error| lost(&error))?;
+    let answer = made(making, StatusCode::CREATED, &record.batch).await?;
     tracing::info!(batch.id = %id, "batch opened");
-    Ok(record)
+    Ok(answer)
 }

@@ -5,12 +5,14 @@ use super::Api;
 use super::auth::Caller;
 use super::batch_opening::open;
 use super::envelope::Refusal;
+use super::idempotency::{IdempotencyHeader, Key, replay};
 use super::query::{List, Parameters};
 use super::verifications::no_such;
 use crate::batches::{Location, Source};
+use crate::form::{Form, Given};
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
 use txid_shared::api::{ApiError, Batch, ErrorBody, ErrorCode};
@@ -18,6 +20,8 @@ use txid_shared::ids::BatchId;
 use txid_shared::store::{BatchOptions, BatchRecord};
 use txid_shared::words::{BatchStatus, Permission};
 use utoipa::ToSchema;
+
+const RETRY: &str = "POST /v1/identity/batches/{id}/retry-failed";
 
 pub(super) fn lost(error: &dyn std::error::Error) -> Refusal {
     Refusal::unavailable("a batch cannot be written or read", error)
@@ -146,7 +150,7 @@ steering!(
 ///
 /// Opens a batch with the rows of this one that ended as `error`, `cancelled` or `expired`.
 #[utoipa::path(post, path = "/v1/identity/batches/{id}/retry-failed", tag = "batches",
-    params(("id" = String, Path, description = "`batch_…`")),
+    params(("id" = String, Path, description = "`batch_…`"), IdempotencyHeader),
     responses(
         (status = 201, description = "The new batch", body = Batch),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
@@ -158,9 +162,18 @@ pub(super) async fn retry_failed(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Batch>), Refusal> {
+    request: Request,
+) -> Result<Response, Refusal> {
     caller.require(Permission::IdentityWrite)?;
     let record = find(&api, &caller, &id).await?;
+    let mut asked = Form::default();
+    asked.add("id".into(), Given::Text(id));
+    let claim = Key::of(&request.into_parts().0)?.claim(&api, &caller, RETRY, &asked);
+    if let Some(claim) = &claim
+        && let Some(answer) = replay(&api, &caller, claim).await?
+    {
+        return Ok(answer);
+    }
     let refused = |why: &str| ApiError::new(ErrorCode::InvalidState, why);
     if !record.batch.status.is_terminal() {
         return Err(refused("the batch has not ended").into());
@@ -178,8 +191,7 @@ pub(super) async fn retry_failed(
     let life = record.batch.expires_at.duration_since(record.batch.created_at);
     let described = (record.batch.name.clone(), record.batch.metadata.clone(), options);
     let expires_at = api.clock.now() + life;
-    let opened = open(&api, &caller, source, described, Some(record.batch.id), expires_at).await?;
-    Ok((StatusCode::CREATED, Json(opened.batch)))
+    open(&api, &caller, source, described, (Some(record.batch.id), claim), expires_at).await
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -235,6 +235,29 @@ async fn a_manifest_comes_as_a_table_or_in_an_archive() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_submitted_twice_is_one_batch() {
+    let scene = Scene::new().await;
+    let body = json!({ "rows": [row("a", 1280)] });
+    let submit = |body: Value| {
+        answer(scene.post("/v1/identity/batches").header("Idempotency-Key", "june-2026-a").json(&body))
+    };
+    let both = tokio::join!(submit(body.clone()), submit(body.clone()));
+    let again = submit(body.clone()).await;
+    for one in [&both.0, &both.1, &again] {
+        assert!(
+            one.status == 201 || one.body["error"]["code"] == "idempotency_in_progress",
+            "{:#}",
+            one.body
+        );
+    }
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let other = submit(json!({ "rows": [row("b", 1280)] })).await;
+    assert_eq!(other.body["error"]["code"], "idempotency_key_conflict");
+    assert_eq!(scene.count("batches").await, 1);
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn deleting_a_batch_erases_what_it_held() {
     let scene = Scene::new().await;
     let id = open(&scene, json!({ "rows": [row("a", 1280), row("b", 1281)] })).await;

@@ -1,7 +1,7 @@
 //! Batches: what their owner sees and changes, and who drives them. Their rows are in `bulk_rows.rs`.
 
 use super::time::Time;
-use super::{Page, Store, StoreError, word};
+use super::{Making, Page, Store, StoreError, word};
 use crate::api::{Batch, BatchFault, Counts, FileInfo, Preflight};
 use crate::blobs::crypto::SealingKey;
 use crate::ids::{AccountId, BatchId, KeyId};
@@ -99,8 +99,8 @@ macro_rules! page_of_batches {
     };
 }
 
-impl Store {
-    pub async fn create_batch(&self, new: &NewBatch) -> Result<BatchRecord, StoreError> {
+impl Making {
+    pub async fn create_batch(&mut self, new: &NewBatch) -> Result<BatchRecord, StoreError> {
         let row = sqlx::query(concat!(
             "/* create_batch */ WITH audited AS (
                INSERT INTO audit (account_id, at, actor, action, details)
@@ -126,11 +126,13 @@ impl Store {
         .bind(Time(new.expires_at))
         .bind(new.id.to_string())
         .bind(new.created_at.to_string())
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *self.transaction)
         .await?;
         record(&row)
     }
+}
 
+impl Store {
     /// Scoped to the account: another account's id does not exist. Nor does a deleted one.
     pub async fn batch(&self, account: AccountId, id: BatchId) -> Result<Option<BatchRecord>, StoreError> {
         let row = sqlx::query(concat!(
