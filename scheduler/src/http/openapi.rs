@@ -6,6 +6,7 @@ use super::{
     webhooks,
 };
 use txid_shared::api::{Event, ThinEvent};
+use txid_shared::words::BatchFile;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayItems, ObjectBuilder, Schema, Type};
@@ -88,7 +89,7 @@ use utoipa::{Modify, OpenApi};
         health::ready,
         health::metrics,
     ),
-    components(schemas(Event, ThinEvent)),
+    components(schemas(BatchFile, Event, ThinEvent)),
     security(("api_key" = [])),
     modifiers(&ApiKey, &Allowance, &Undecided),
     tags(
