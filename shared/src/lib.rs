@@ -58,6 +58,33 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
 }
 
+/// sha256 of what is written into it, for what does not fit into memory.
+pub struct Digest(ring::digest::Context);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(ring::digest::Context::new(&ring::digest::SHA256))
+    }
+}
+
+impl Digest {
+    /// Lower-case hexadecimal.
+    pub fn hex(self) -> String {
+        hex(self.0.finish().as_ref())
+    }
+}
+
+impl std::io::Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Tells rustls which cryptography to use; needed once before the first TLS client. Safe to repeat.
 pub fn use_ring_for_tls() {
     // Fails where it was told before, which is fine.

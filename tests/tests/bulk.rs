@@ -54,7 +54,14 @@ fn a_local_run_that_was_killed_goes_on_and_verifies_no_row_twice() {
     }
     first.kill().unwrap();
     first.wait().unwrap();
-    let id = std::fs::read_to_string(out.join(".txid/batch")).unwrap();
+    let remembered = std::fs::read_to_string(out.join(".txid/batch")).unwrap();
+    let id = remembered.split(' ').next().unwrap();
+    // Other options are another batch.
+    let other =
+        run_local(&manifest, &out).arg("--verify-duplicates").stderr(Stdio::piped()).output().unwrap();
+    assert!(
+        !other.status.success() && String::from_utf8_lossy(&other.stderr).contains("choose another --out")
+    );
 
     let second = run_local(&manifest, &out).stderr(Stdio::piped()).output().unwrap();
     let told = String::from_utf8_lossy(&second.stderr);
@@ -68,4 +75,7 @@ fn a_local_run_that_was_killed_goes_on_and_verifies_no_row_twice() {
     assert!(results.iter().all(|row| row["verification"]["status"] == "failed"), "{results:#?}");
     assert_eq!(lines(&out.join("output.jsonl")).len(), 12);
     assert!(out.join("output.csv").exists() && !out.join(".txid").exists());
+    // Nothing is verified again by mistake.
+    let again = run_local(&manifest, &out).stderr(Stdio::piped()).output().unwrap();
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("results already"));
 }

@@ -4,7 +4,7 @@ mod client;
 
 use crate::admin;
 use crate::up::Standalone;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use client::{Client, body};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,15 +14,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use txid_shared::api::Batch;
 use txid_shared::config::LogFormat;
-use txid_shared::task::stop_signal;
+use txid_shared::task::{Tasks, stop_signal};
 use txid_shared::telemetry;
 use txid_shared::words::BatchStatus;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Where a run keeps what it needs to go on.
 const STATE: &str = ".txid";
+const RESULTS: &str = "results.jsonl";
 
 /// Exit codes for scripts: ended with rows without a verdict, did not complete, and interrupted.
 const WITH_ERRORS: u8 = 3;
@@ -39,6 +41,8 @@ pub struct Server {
 #[derive(Subcommand)]
 pub enum BatchCommand {
     /// Submit a manifest, watch it, fetch the results. Ctrl-C pauses; the same command goes on.
+    ///
+    /// Exit status: 0 every row has a verdict, 3 some have none, 4 it did not complete, 5 paused, 1 it could not run.
     Run {
         /// JSONL, CSV or ZIP.
         manifest: PathBuf,
@@ -88,16 +92,19 @@ pub enum BatchCommand {
         #[command(flatten)]
         server: Server,
     },
+    /// Begin no further rows; those under way end.
     Pause {
         id: String,
         #[command(flatten)]
         server: Server,
     },
+    /// Go on with a paused batch.
     Resume {
         id: String,
         #[command(flatten)]
         server: Server,
     },
+    /// End a batch: rows without a verdict end as cancelled.
     Cancel {
         id: String,
         #[command(flatten)]
@@ -136,7 +143,9 @@ pub async fn run(config: Option<PathBuf>, command: BatchCommand) -> anyhow::Resu
         }
         BatchCommand::Run { manifest, out, local: false, given, server } => {
             let client = Client::of(&server)?;
-            to_the_end(&client, &out, client.submit(&manifest, &given)).await
+            let place = Place::open(&out, &manifest, &client::body(&given), &server.api).await?;
+            let mut stopped = Tasks::new().spawn(stop_signal());
+            to_the_end(&client, &place, client.submit(&manifest, &given), &mut stopped).await
         }
         BatchCommand::Submit { manifest, given, server } => {
             println!("{}", Client::of(&server)?.submit(&manifest, &given).await?);
@@ -177,6 +186,8 @@ async fn local(
     given: &Given,
 ) -> anyhow::Result<ExitCode> {
     let manifest = manifest.canonicalize().with_context(|| format!("cannot read {}", manifest.display()))?;
+    let place = Place::open(out, &manifest, &body(given), "local").await?;
+    let mut stopped = Tasks::new().spawn(stop_signal());
     let mut config = admin::load(config)?;
     config.server.listen.set_port(0);
     config.batches.local_files = true;
@@ -189,6 +200,11 @@ async fn local(
     let data = out.join(STATE).join("standalone");
     eprintln!("starting: models, a private Postgres under {}", data.display());
     let standalone = Standalone::start(config, &data).await?;
+    if stopped.is_finished() {
+        standalone.stop().await?;
+        eprintln!("stopped before anything was submitted");
+        return Ok(ExitCode::from(PAUSED));
+    }
     let client = Client::new(&format!("http://{}", standalone.address), standalone.api_key.clone())?;
     let submitting = async {
         let mut body = body(given);
@@ -197,7 +213,7 @@ async fn local(
         let batch: Batch = client.call(Method::POST, "/batches", Some(body)).await?;
         Ok(batch.id.to_string())
     };
-    let ended = to_the_end(&client, out, submitting).await;
+    let ended = to_the_end(&client, &place, submitting, &mut stopped).await;
     standalone.stop().await?;
     // Nothing personal stays but the results; a run that was interrupted goes on from there.
     if ended.as_ref().is_ok_and(|code| *code != ExitCode::from(PAUSED)) {
@@ -206,28 +222,85 @@ async fn local(
     ended
 }
 
+/// A results' folder that nobody else works in, and the batch that it remembers.
+struct Place {
+    out: PathBuf,
+    remembered: PathBuf,
+    batch: Option<String>,
+    /// What the batch was made of: another manifest or other options are another batch.
+    fingerprint: String,
+    /// Held as long as this process lives.
+    _lock: std::fs::File,
+}
+
+impl Place {
+    async fn open(out: &Path, manifest: &Path, options: &Value, api: &str) -> anyhow::Result<Self> {
+        let digest = digest(manifest.to_owned()).await?;
+        let fingerprint = txid_shared::sha256_hex(format!("{digest} {options} {api}").as_bytes());
+        let state = out.join(STATE);
+        std::fs::create_dir_all(&state).with_context(|| format!("cannot create {}", state.display()))?;
+        let lock = std::fs::File::create(state.join("lock"))?;
+        lock.try_lock().with_context(|| format!("another txid batch works in {}", out.display()))?;
+        let remembered = state.join("batch");
+        let batch = match std::fs::read_to_string(&remembered) {
+            Ok(text) => {
+                let (id, made_of) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+                if made_of != fingerprint {
+                    bail!(
+                        "{} holds {id} of another manifest, other options or another server: choose another --out",
+                        out.display()
+                    );
+                }
+                Some(id.to_owned())
+            }
+            Err(_) if out.join(RESULTS).exists() => {
+                bail!("{} holds results already: choose another --out, or remove them", out.display());
+            }
+            Err(_) => None,
+        };
+        Ok(Self { out: out.to_owned(), remembered, batch, fingerprint, _lock: lock })
+    }
+
+    fn forget(&self) -> std::io::Result<()> {
+        std::fs::remove_file(&self.remembered)?;
+        let state = self.out.join(STATE);
+        std::fs::remove_file(state.join("lock"))?;
+        // Not where a standalone lives in it.
+        drop(std::fs::remove_dir(&state));
+        Ok(())
+    }
+}
+
+/// sha256 of a file of any size.
+async fn digest(path: PathBuf) -> anyhow::Result<String> {
+    let shown = path.display().to_string();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut digest = txid_shared::Digest::default();
+        std::io::copy(&mut std::fs::File::open(path)?, &mut digest)?;
+        Ok::<_, std::io::Error>(digest.hex())
+    });
+    reading.await?.with_context(|| format!("cannot read {shown}"))
+}
+
 /// Submits, or goes on with what the results' folder remembers; watches; fetches.
 async fn to_the_end(
     client: &Client,
-    out: &Path,
+    place: &Place,
     submitting: impl Future<Output = anyhow::Result<String>>,
+    stopped: &mut JoinHandle<std::io::Result<()>>,
 ) -> anyhow::Result<ExitCode> {
-    let state = out.join(STATE);
-    std::fs::create_dir_all(&state).with_context(|| format!("cannot create {}", state.display()))?;
-    let remembered = state.join("batch");
-    let id = match std::fs::read_to_string(&remembered) {
-        Ok(id) => {
-            let id = id.trim().to_owned();
-            let batch = client.batch(&id).await?;
+    let id = match &place.batch {
+        Some(id) => {
+            let batch = client.batch(id).await?;
             eprintln!("going on with {id}, which is {}", batch.status);
             if batch.status == BatchStatus::Paused {
-                client.steer(&id, "resume").await?;
+                client.steer(id, "resume").await?;
             }
-            id
+            id.clone()
         }
-        Err(_) => {
+        None => {
             let id = submitting.await?;
-            write_whole(&remembered, id.as_bytes())?;
+            write_whole(&place.remembered, format!("{id} {}", place.fingerprint).as_bytes())?;
             eprintln!("batch {id}");
             id
         }
@@ -235,12 +308,12 @@ async fn to_the_end(
     let watching = watch(client, &id);
     let batch = tokio::select! {
         batch = watching => batch?,
-        stopped = stop_signal() => {
-            stopped?;
+        stopped = stopped => {
+            stopped??;
             // It may have ended meanwhile, or be waiting for somebody else.
             let paused = client.steer(&id, "pause").await.is_ok();
             let how = if paused { "paused" } else { "left" };
-            eprintln!("{how}; the same command goes on");
+            eprintln!("{how}; rows under way end first; the same command goes on");
             return Ok(ExitCode::from(PAUSED));
         }
     };
@@ -249,10 +322,8 @@ async fn to_the_end(
         eprintln!("checked, nothing was verified: txid batch confirm {id}, then the same command again");
         return Ok(ExitCode::from(PAUSED));
     }
-    client.fetch(&batch, out).await?;
-    std::fs::remove_file(&remembered)?;
-    // Empty unless a standalone lives there.
-    drop(std::fs::remove_dir(&state));
+    client.fetch(&batch, &place.out).await?;
+    place.forget()?;
     Ok(told(&batch))
 }
 

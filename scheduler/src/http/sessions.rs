@@ -10,6 +10,7 @@ use super::verifications::{no_such, unreadable};
 use super::verify::{Entry, decided, enter, parsed, remove_images, wait};
 use crate::form::Form;
 use crate::submission::{self, Submission};
+use crate::waiters::Waiting;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
@@ -347,15 +348,15 @@ pub(super) async fn complete(
     let session = api.store.session(caller.account_id, id).await.map_err(|error| lost(&error))?;
     let session = session.ok_or_else(|| no_such("session"))?;
     let verification = session.verification_id;
+    let waiting = (mode == Mode::Sync).then(|| api.waiters.wait_for(verification));
     if session.status == SessionStatus::Completed {
-        return decided(&api, &caller, verification, None).await;
+        return completed_before(&api, &caller, verification, waiting).await;
     }
     closed(&session, api.clock.now())?;
     if let Some(role) = missing(&session).first() {
         let message = format!("`{role}` was not uploaded yet");
         return Err(ApiError::new(ErrorCode::InvalidState, message).param(role.as_str()).into());
     }
-    let waiting = (mode == Mode::Sync).then(|| api.waiters.wait_for(verification));
     let entering = api.tasks.spawn({
         let (api, caller) = (api.clone(), caller.clone());
         async move { become_verification(&api, &caller, session, mode).await }
@@ -369,8 +370,24 @@ pub(super) async fn complete(
             decided(&api, &caller, verification, None).await
         }
         // Completed by another call a moment ago.
-        (None, _) => decided(&api, &caller, verification, None).await,
+        (None, waiting) => completed_before(&api, &caller, verification, waiting).await,
     }
+}
+
+/// By another call, which may still wait for the verdict: then this one does, too.
+async fn completed_before(
+    api: &Api,
+    caller: &Caller,
+    verification: VerificationId,
+    waiting: Option<Waiting>,
+) -> Result<Response, Refusal> {
+    if let Some(waiting) = waiting {
+        let status = api.store.status(verification).await.map_err(|error| unreadable(&error))?;
+        if status.is_some_and(|status| !status.is_terminal()) {
+            wait(api, verification, waiting).await;
+        }
+    }
+    decided(api, caller, verification, None).await
 }
 
 async fn become_verification(
