@@ -31,14 +31,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    /// The only value of a parameter; an empty one counts as absent.
+    /// The only value of a parameter. An empty one is refused: it would silently admit everything.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
         let value = values.next();
         if values.next().is_some() {
             return Err(ApiError::invalid(name, format!("`{name}` is given several times")));
         }
-        Ok(value.filter(|value| !value.is_empty()))
+        if value.is_some_and(str::is_empty) {
+            return Err(ApiError::invalid(name, format!("`{name}` is empty: leave it out")));
+        }
+        Ok(value)
     }
 
     pub(super) fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, ApiError> {
