@@ -75,6 +75,7 @@ impl Sweeper {
         told("sessions cannot be expired", self.expire_sessions().await);
         told("what is past its time cannot be removed", self.expire_verifications().await);
         told("blobs of erased verifications cannot be removed", self.remove_remains().await);
+        told("expired uploads cannot be removed", self.expire_uploads().await);
         told("idempotency records cannot be forgotten", self.forget_claims().await);
         told("old request logs cannot be removed", self.forget_requests().await.map(drop));
         told("the audit trail cannot be linked", self.link_audit().await);
@@ -212,6 +213,15 @@ impl Sweeper {
                 continue;
             }
             store.images_removed(account, id, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Files for batches that nobody needs any more.
+    pub async fn expire_uploads(&self) -> Result<(), SweepError> {
+        for upload in self.context.store.uploads_expired(self.context.clock.now(), BATCH).await? {
+            self.blobs.remove_all(&upload.folder()).await?;
+            self.context.store.forget_upload(upload.id).await?;
         }
         Ok(())
     }

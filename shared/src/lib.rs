@@ -68,6 +68,10 @@ impl Default for Digest {
 }
 
 impl Digest {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
     /// Lower-case hexadecimal.
     pub fn hex(self) -> String {
         hex(self.0.finish().as_ref())
@@ -76,7 +80,7 @@ impl Digest {
 
 impl std::io::Write for Digest {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
+        self.update(bytes);
         Ok(bytes.len())
     }
 

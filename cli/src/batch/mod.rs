@@ -190,8 +190,7 @@ async fn local(
     let mut stopped = Tasks::new().spawn(stop_signal());
     let mut config = admin::load(config)?;
     config.server.listen.set_port(0);
-    config.batches.local_files = true;
-    config.batches.files_folder = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
+    config.batches.local_files = manifest.parent().map(Path::to_path_buf);
     config.telemetry.format = LogFormat::Text;
     if std::env::var_os("TXID__TELEMETRY__FILTER").is_none() {
         config.telemetry.filter = "error".to_owned();

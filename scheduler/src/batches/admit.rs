@@ -9,7 +9,7 @@ use crate::submission::Submission;
 use futures_util::future::{join_all, try_join_all};
 use std::borrow::Cow;
 use txid_shared::api::ApiError;
-use txid_shared::blobs::crypto::DataKey;
+use txid_shared::blobs::crypto::{DataKey, SealingKey};
 use txid_shared::ids::VerificationId;
 use txid_shared::sha256_hex;
 use txid_shared::store::{Acceptance, BatchRecord, BatchRow, Reservation, RowEnd, StoreError};
@@ -21,6 +21,14 @@ const SMALL_ROW_BYTES: u64 = 64 * 1024;
 const MORE: usize = 4;
 /// Rows that a driver before this one left.
 const LEFT: i64 = 10_000;
+
+/// A row under way, under the id and the key that were chosen for it.
+struct Reserved {
+    row: BatchRow,
+    id: VerificationId,
+    wrapped_key: Vec<u8>,
+    key: SealingKey,
+}
 
 impl Batches {
     /// Rows that are to be taken together.
@@ -48,18 +56,21 @@ impl Batches {
             let id = VerificationId::generate();
             let data_key = self.store.new_data_key(account, id).await?;
             self.blobs.put_share(account, id, &data_key.share).await?;
-            let DataKey { wrapped: wrapped_key, .. } = data_key;
-            Ok::<_, DriveError>(Reservation { number: row.number, verification_id: id, wrapped_key })
+            let DataKey { wrapped: wrapped_key, key, .. } = data_key;
+            let reservation = Reservation { number: row.number, verification_id: id, wrapped_key };
+            Ok::<_, DriveError>((reservation, key))
         });
-        let reservations = try_join_all(choosing).await?;
+        let (reservations, keys): (Vec<_>, Vec<_>) = try_join_all(choosing).await?.into_iter().unzip();
         drive.recovered = false;
         let reserved = self.store.reserve_rows(held, &reservations).await?.ok_or(DriveError::LeaseLost)?;
-        let rows = rows.into_iter().zip(reservations).filter(|(row, _)| reserved.contains(&row.number));
-        let rows: Vec<BatchRow> = rows
-            .map(|(row, reservation)| BatchRow {
-                verification_id: Some(reservation.verification_id),
-                wrapped_key: Some(reservation.wrapped_key),
-                ..row
+        let chosen = rows.into_iter().zip(reservations).zip(keys);
+        let rows: Vec<Reserved> = chosen
+            .filter(|((row, _), _)| reserved.contains(&row.number))
+            .map(|((row, Reservation { verification_id: id, wrapped_key, .. }), key)| Reserved {
+                row,
+                id,
+                wrapped_key,
+                key,
             })
             .collect();
         let taken = i64::try_from(rows.len()).unwrap_or(i64::MAX);
@@ -83,11 +94,20 @@ impl Batches {
         }
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(self.group(drive)));
-            self.accept_rows(drive, record, opened, left).await?;
+            let reserved = try_join_all(left.into_iter().map(|row| self.reserved(record, row))).await?;
+            self.accept_rows(drive, record, opened, reserved).await?;
             self.hold(drive.id, drive.token).await?;
             left = rest;
         }
         Ok(())
+    }
+
+    async fn reserved(&self, record: &BatchRecord, row: BatchRow) -> Result<Reserved, DriveError> {
+        let (Some(id), Some(wrapped_key)) = (row.verification_id, row.wrapped_key.clone()) else {
+            return Err(StoreError::Erased.into());
+        };
+        let key = self.store.open_data_key(record.account_id, id, Some(&wrapped_key)).await?;
+        Ok(Reserved { row, id, wrapped_key, key })
     }
 
     /// The row as a single call would have submitted it.
@@ -122,16 +142,16 @@ impl Batches {
         drive: &mut Drive,
         record: &BatchRecord,
         opened: &Opened,
-        rows: Vec<BatchRow>,
+        rows: Vec<Reserved>,
     ) -> Result<(), DriveError> {
         let held = (drive.id, drive.token);
-        let prepared = try_join_all(rows.iter().map(|row| self.prepare(opened, row))).await?;
+        let prepared = try_join_all(rows.iter().map(|reserved| self.prepare(opened, &reserved.row))).await?;
         let (mut ends, mut submissions) = (Vec::new(), Vec::new());
-        for (row, submission) in rows.into_iter().zip(prepared) {
+        for (reserved, submission) in rows.into_iter().zip(prepared) {
             match submission {
-                Ok(submission) => submissions.push((row, submission)),
+                Ok(submission) => submissions.push((reserved, submission)),
                 Err(error) => ends.push(RowEnd {
-                    number: row.number,
+                    number: reserved.row.number,
                     state: RowState::Error,
                     error: Some(error.into()),
                     duplicate_of: None,
@@ -146,11 +166,13 @@ impl Batches {
         if !submissions.is_empty() {
             drive.row_bytes = bytes / submissions.len() as u64;
         }
-        let digests: Vec<(i64, Vec<u8>)> =
-            submissions.iter().map(|(row, submission)| (row.number, digest(submission))).collect();
+        let digests: Vec<(i64, Vec<u8>)> = submissions
+            .iter()
+            .map(|(reserved, submission)| (reserved.row.number, digest(submission)))
+            .collect();
         let repeated = self.store.note_digests(drive.id, &digests).await?;
         if !record.options.verify_duplicates {
-            submissions.retain(|(row, _)| {
+            submissions.retain(|(Reserved { row, .. }, _)| {
                 let of = repeated.iter().find(|(number, _)| *number == row.number).map(|(_, of)| *of);
                 ends.extend(of.map(|of| RowEnd {
                     number: row.number,
@@ -168,8 +190,10 @@ impl Batches {
                 .await?
                 .ok_or(DriveError::LeaseLost)?;
         }
-        try_join_all(submissions.into_iter().map(|(row, submission)| self.accept(record, row, submission)))
-            .await?;
+        try_join_all(
+            submissions.into_iter().map(|(reserved, submission)| self.accept(record, reserved, submission)),
+        )
+        .await?;
         self.outbox_filled.notify_one();
         Ok(())
     }
@@ -177,14 +201,10 @@ impl Batches {
     async fn accept(
         &self,
         record: &BatchRecord,
-        row: BatchRow,
+        Reserved { id, wrapped_key, key, .. }: Reserved,
         submission: Submission,
     ) -> Result<(), DriveError> {
         let account = record.account_id;
-        let (Some(id), Some(wrapped_key)) = (row.verification_id, row.wrapped_key) else {
-            return Err(StoreError::Erased.into());
-        };
-        let key = self.store.open_data_key(account, id, Some(&wrapped_key)).await?;
         let named: Vec<(String, &[u8])> = submission
             .images
             .iter()

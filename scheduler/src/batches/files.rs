@@ -18,10 +18,6 @@ use txid_shared::words::{BatchFile, BatchStatus, RowState};
 /// Rows that are read together.
 const TOGETHER: i64 = 1000;
 
-pub(super) struct Written {
-    pub(super) infos: BTreeMap<BatchFile, FileInfo>,
-}
-
 /// A line of the output. Nothing personal: what was read from a document is in `results`, and goes with an erasure.
 #[derive(Serialize)]
 struct OutputLine<'a> {
@@ -48,7 +44,7 @@ pub(super) async fn write_files(
     record: &BatchRecord,
     ended: BatchStatus,
     stopping: &CancellationToken,
-) -> Result<Written, DriveError> {
+) -> Result<BTreeMap<BatchFile, FileInfo>, DriveError> {
     let key = batches.store.batch_key(record).await?;
     let writer = |file: BatchFile| SpoolWriter::new(&batches.blobs, &key, &record.place(file.as_str()));
     let rows_of_manifest = SpoolReader::new(&batches.blobs, &key, &record.place(ROWS));
@@ -93,7 +89,7 @@ pub(super) async fn write_files(
     let mut writing = writer(BatchFile::Manifest);
     writing.write(&text).await?;
     infos.insert(BatchFile::Manifest, info(1, writing.close().await?));
-    Ok(Written { infos })
+    Ok(infos)
 }
 
 fn output_line(row: &BatchRow) -> OutputLine<'_> {

@@ -1,7 +1,7 @@
 //! The end of a batch: its files, its event, and in the end its removal.
 
 use super::drive::{Drive, Next};
-use super::files::{Written, write_files};
+use super::files::write_files;
 use super::{Batches, DriveError};
 use tokio_util::sync::CancellationToken;
 use txid_shared::api::{Event, EventData};
@@ -65,7 +65,7 @@ impl Batches {
         to: BatchStatus,
         stopping: &CancellationToken,
     ) -> Result<Next, DriveError> {
-        let Written { infos } = write_files(self, drive, record, to, stopping).await?;
+        let infos = write_files(self, drive, record, to, stopping).await?;
         let now = self.clock.now();
         let mut shown = record.batch.clone();
         shown.status = to;

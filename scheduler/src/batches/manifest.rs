@@ -181,8 +181,12 @@ async fn feed(
             });
             reading.await.map_err(|_| DriveError::Panicked)?;
         }
-        Location::File(path) if batches.references.local_files.is_some() => {
+        Location::File(path) => {
             use tokio::io::AsyncReadExt as _;
+            let Some(path) = batches.references.local(&path) else {
+                refuse(super::source::not_open("manifest", "such")).await;
+                return Ok(());
+            };
             let mut file = match tokio::fs::File::open(&path).await {
                 Ok(file) => file,
                 Err(error) => {
@@ -199,7 +203,7 @@ async fn feed(
                 }
             }
         }
-        Location::Web(_) | Location::File(_) => {
+        Location::Web(_) => {
             refuse(super::source::not_open("manifest", "such")).await;
         }
     }

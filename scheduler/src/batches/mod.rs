@@ -32,13 +32,10 @@ use txid_shared::ids::{AccountId, UploadId};
 use txid_shared::outbound::{self, Guard};
 use txid_shared::partials::Partials;
 use txid_shared::services::Services;
-use txid_shared::store::{BatchRecord, Retention, Store, StoreError};
+use txid_shared::store::{BatchRecord, Retention, Store, StoreError, Upload};
 use txid_shared::task::Tasks;
 use txid_shared::words::BatchFile;
 use uuid::Uuid;
-
-/// Uploads that are removed in one look.
-const EXPIRED: i64 = 100;
 
 /// What drivers work with. Cheap to clone.
 #[derive(Clone)]
@@ -97,7 +94,7 @@ impl Batches {
             blobs: blobs.clone(),
             sources,
             web: settings.https.then_some((client, guard)),
-            local_files: settings.local_files.then(|| settings.files_folder.clone()),
+            local_files: settings.local_files.clone(),
         };
         Ok(Self {
             store: context.store,
@@ -119,16 +116,9 @@ impl Batches {
         }
         let drivers = Tasks::new();
         let places = Arc::new(tokio::sync::Semaphore::new(self.settings.concurrent));
-        let mut cleaned = tokio::time::Instant::now();
         while !stopping.is_cancelled() && self.settings.concurrent > 0 {
             if let Err(error) = self.take_up(&places, &drivers, &stopping).await {
                 tracing::error!(%error, "batches cannot be looked for");
-            }
-            if cleaned.elapsed() > Duration::from_secs(60) {
-                cleaned = tokio::time::Instant::now();
-                if let Err(error) = self.remove_expired_uploads().await {
-                    tracing::error!(%error, "expired uploads cannot be removed");
-                }
             }
             tokio::select! {
                 () = stopping.cancelled() => {}
@@ -162,14 +152,6 @@ impl Batches {
         Ok(())
     }
 
-    async fn remove_expired_uploads(&self) -> Result<(), DriveError> {
-        for upload in self.store.uploads_expired(self.clock.now(), EXPIRED).await? {
-            self.blobs.remove_all(&upload.folder()).await?;
-            self.store.forget_upload(upload.id).await?;
-        }
-        Ok(())
-    }
-
     /// The first bytes of an upload; `None`: there is no such upload.
     pub(crate) async fn start_of_upload(
         &self,
@@ -181,11 +163,16 @@ impl Batches {
         Ok(Some(reader.read(0, size).await?))
     }
 
-    /// The rows without a verdict, as a manifest of their own.
-    pub(crate) async fn errors_as_upload(&self, record: &BatchRecord) -> Result<UploadId, DriveError> {
+    /// A place for bytes to come, kept for as long as the settings say.
+    pub(crate) async fn new_upload(&self, account: AccountId) -> Result<Upload, StoreError> {
         let now = self.clock.now();
         let kept = jiff::SignedDuration::from_hours(i64::from(self.settings.upload_hours));
-        let upload = self.store.create_upload(record.account_id, now, now + kept).await?;
+        self.store.create_upload(account, now, now + kept).await
+    }
+
+    /// The rows without a verdict, as a manifest of their own.
+    pub(crate) async fn errors_as_upload(&self, record: &BatchRecord) -> Result<UploadId, DriveError> {
+        let upload = self.new_upload(record.account_id).await?;
         let key = self.store.upload_key(&upload).await?;
         let attempt = Uuid::new_v4();
         let mut writer = SpoolWriter::new(&self.blobs, &key, &upload.place_of(attempt));

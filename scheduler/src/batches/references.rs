@@ -76,14 +76,19 @@ impl References {
                     ));
                 }
             },
-            Location::File(path) if self.local_files.is_some() => {
-                let path = self.local_files.clone().unwrap_or_default().join(path);
-                Box::new(move || Archive::of_file(&path))
-            }
-            _ => return Ok(Err(ApiError::invalid("archive", "`archive` must be upload:upl_…"))),
+            Location::File(path) => match self.local(path) {
+                Some(path) => Box::new(move || Archive::of_file(&path)),
+                None => return Ok(Err(no_archive())),
+            },
+            _ => return Ok(Err(no_archive())),
         };
         let opened = tokio::task::spawn_blocking(opening).await.map_err(|_| super::DriveError::Panicked)?;
         Ok(opened.map_err(|error| ApiError::invalid("archive", format!("`archive` {error}"))))
+    }
+
+    /// What a `file:` path names; `None`: such paths are not open.
+    pub(super) fn local(&self, path: &str) -> Option<PathBuf> {
+        self.local_files.as_ref().map(|folder| folder.join(path))
     }
 
     pub(super) async fn upload(
@@ -100,6 +105,10 @@ impl References {
         let reader = SpoolReader::new(&self.blobs, &key, &place);
         Ok(Some((upload, reader)))
     }
+}
+
+fn no_archive() -> ApiError {
+    ApiError::invalid("archive", "`archive` must be upload:upl_…")
 }
 
 /// Why a picture was not to be had.
@@ -180,8 +189,9 @@ impl Reach {
                     }
                 })
             }
-            Location::File(path) if self.references.local_files.is_some() => {
-                let path = self.references.local_files.clone().unwrap_or_default().join(path);
+            Location::File(path) => {
+                let path = self.references.local(path);
+                let path = path.ok_or_else(|| Missing::Refused(not_open(param, "file:")))?;
                 let size =
                     tokio::fs::metadata(&path).await.map_err(|error| absent(&error.to_string()))?.len();
                 if size > LARGEST_BYTES as u64 {
@@ -189,7 +199,6 @@ impl Reach {
                 }
                 tokio::fs::read(path).await.map(Bytes::from).map_err(|error| absent(&error.to_string()))
             }
-            Location::File(_) => Err(Missing::Refused(not_open(param, "file:"))),
             Location::Web(url) => self.over_https(param, url).await,
         }
     }

@@ -13,6 +13,7 @@ use crate::form::{Form, Given};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -121,7 +122,7 @@ struct Asked {
 /// A file that came along, or where it is.
 enum FileGiven {
     Nothing,
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     At(Location),
 }
 
@@ -171,17 +172,17 @@ fn asked(form: &Form<'_>) -> Result<Asked, ApiError> {
 }
 
 /// Rows in the request itself, as a manifest.
-fn rows(form: &Form<'_>) -> Result<Option<Vec<u8>>, ApiError> {
+fn rows(form: &Form<'_>) -> Result<Option<Bytes>, ApiError> {
     let Some(rows) = form.structure::<Vec<Map<String, Value>>>("rows", "a list of objects")? else {
         return Ok(None);
     };
     let lines = rows.into_iter().map(|row| Value::Object(row).to_string());
-    Ok(Some(lines.collect::<Vec<_>>().join("\n").into_bytes()))
+    Ok(Some(lines.collect::<Vec<_>>().join("\n").into()))
 }
 
 fn given(form: &Form<'_>, name: &str) -> Result<FileGiven, ApiError> {
     if let Some(Given::File(bytes)) = form.one(name)? {
-        return Ok(FileGiven::Bytes(bytes.to_vec()));
+        return Ok(FileGiven::Bytes(bytes.clone()));
     }
     let Some(text) = form.text(name)? else { return Ok(FileGiven::Nothing) };
     match Location::parse(name, &text)? {
@@ -223,9 +224,7 @@ pub(super) async fn create(
         let (api, caller) = (api.clone(), caller.clone());
         parsed(head, body, move |form| Ok((asked(form)?, key.claim(&api, &caller, ENDPOINT, form)))).await?
     };
-    if let Some(claim) = &claim
-        && let Some(answer) = replay(&api, &caller, claim).await?
-    {
+    if let Some(answer) = replay(&api, &caller, claim.as_ref()).await? {
         return Ok(answer);
     }
     let Asked { name, metadata, manifest, archive, defaults, options, life_s } = asked;
@@ -252,7 +251,9 @@ async fn at(api: &Api, caller: &Caller, given: FileGiven, param: &str) -> Result
         FileGiven::Bytes(bytes) if bytes.is_empty() => {
             return Err(ApiError::invalid(param, format!("`{param}` is empty")).into());
         }
-        FileGiven::Bytes(bytes) => Location::Upload(keep(api, caller.account_id, &bytes).await?),
+        FileGiven::Bytes(bytes) => {
+            return Ok(Some(Location::Upload(keep(api, caller.account_id, bytes).await?)));
+        }
         FileGiven::At(location) => location,
     };
     match &location {
@@ -264,7 +265,7 @@ async fn at(api: &Api, caller: &Caller, given: FileGiven, param: &str) -> Result
                 return Err(ApiError::new(ErrorCode::InvalidState, message).param(param).into());
             }
         }
-        Location::File(_) if !api.batches.local_files => {
+        Location::File(_) if api.batches.local_files.is_none() => {
             return Err(crate::batches::not_open(param, "file:").into());
         }
         _ => {}

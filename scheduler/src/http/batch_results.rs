@@ -4,7 +4,7 @@ use super::Api;
 use super::auth::Caller;
 use super::batches::{find, lost};
 use super::envelope::Refusal;
-use super::query::Parameters;
+use super::query::{List, Parameters};
 use super::verifications::{no_such, unreadable};
 use axum::Json;
 use axum::body::Body;
@@ -19,8 +19,9 @@ use std::sync::Arc;
 use txid_shared::api::{ApiError, BatchFault, ErrorBody, ErrorCode, Summary, Verification};
 use txid_shared::blobs::BlobError;
 use txid_shared::blobs::spool::SpoolReader;
-use txid_shared::ids::VerificationId;
+use txid_shared::ids::{AccountId, VerificationId};
 use txid_shared::present::present_row;
+use txid_shared::store::BatchRow;
 use txid_shared::words::{BatchFile, Check, Permission, RowState};
 use utoipa::ToSchema;
 
@@ -52,17 +53,6 @@ pub(super) struct BatchResult {
     error: Option<BatchFault>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct BatchResults {
-    /// Always `list`.
-    object: &'static str,
-    data: Vec<BatchResult>,
-    has_more: bool,
-    /// For `cursor`; absent at the end. Rows keep their place while the batch runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// Rows of a batch with their results, in the order of the manifest
 #[utoipa::path(get, path = "/v1/identity/batches/{id}/results", tag = "batches",
     params(
@@ -73,7 +63,7 @@ pub(super) struct BatchResults {
         ("verifications" = Option<bool>, Query, description = "Default true; `false` leaves `verification` out"),
     ),
     responses(
-        (status = 200, description = "A page", body = BatchResults),
+        (status = 200, description = "A page", body = List<BatchResult>),
         (status = 400, description = "invalid_parameter", body = ErrorBody),
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `identity:read`", body = ErrorBody),
@@ -84,7 +74,7 @@ pub(super) async fn list(
     caller: Caller,
     Path(id): Path<String>,
     parameters: Parameters,
-) -> Result<Json<BatchResults>, Refusal> {
+) -> Result<Json<List<BatchResult>>, Refusal> {
     caller.require(Permission::IdentityRead)?;
     parameters.only(&["cursor", "status", "verifications"], None)?;
     let status = parameters.parsed("status", "the status of a row")?;
@@ -98,14 +88,15 @@ pub(super) async fn list(
     let rows = api.store.rows_from(record.batch.id, first, status, limit + 1).await;
     let mut rows = rows.map_err(|error| lost(&error))?;
     let has_more = i64::try_from(rows.len()).is_ok_and(|found| found > limit);
+    // Rows keep their place while the batch runs.
     let next_cursor = if has_more { rows.pop().map(|row| row.number.to_string()) } else { None };
-    let mut data = Vec::with_capacity(rows.len());
-    for row in rows {
+    let (api, account) = (&api, caller.account_id);
+    let shown = List::of_rows(rows, next_cursor).shown(|row: BatchRow| async move {
         let verification = match row.verification_id.filter(|_| whole) {
-            Some(id) => shown(&api, &caller, id).await?,
+            Some(id) => verification(api, account, id).await?,
             None => None,
         };
-        data.push(BatchResult {
+        Ok::<_, Refusal>(Some(BatchResult {
             custom_id: row.custom_id,
             line: row.line,
             status: row.state,
@@ -114,15 +105,22 @@ pub(super) async fn list(
             verification,
             duplicate_of: row.duplicate_custom_id,
             error: row.error,
-        });
-    }
-    Ok(Json(BatchResults { object: "list", data, has_more, next_cursor }))
+        }))
+    });
+    Ok(Json(shown.await?))
 }
 
-async fn shown(api: &Api, caller: &Caller, id: VerificationId) -> Result<Option<Verification>, Refusal> {
-    let row = api.store.verification(caller.account_id, id).await.map_err(|error| unreadable(&error))?;
+async fn verification(
+    api: &Api,
+    account: AccountId,
+    id: VerificationId,
+) -> Result<Option<Verification>, Refusal> {
+    let row = api.store.verification(account, id).await.map_err(|error| unreadable(&error))?;
     let Some(row) = row else { return Ok(None) };
-    present_row(&api.store, &row).await.map(Some).map_err(|error| unreadable(&error))
+    match present_row(&api.store, &row).await {
+        Err(error) if error.is_destroyed() => Ok(None),
+        shown => shown.map(Some).map_err(|error| unreadable(&error)),
+    }
 }
 
 /// Fetch a file of a batch

@@ -169,9 +169,7 @@ pub(super) async fn retry_failed(
     let mut asked = Form::default();
     asked.add("id".into(), Given::Text(id));
     let claim = Key::of(&request.into_parts().0)?.claim(&api, &caller, RETRY, &asked);
-    if let Some(claim) = &claim
-        && let Some(answer) = replay(&api, &caller, claim).await?
-    {
+    if let Some(answer) = replay(&api, &caller, claim.as_ref()).await? {
         return Ok(answer);
     }
     let refused = |why: &str| ApiError::new(ErrorCode::InvalidState, why);

@@ -4,17 +4,16 @@ use super::Api;
 use super::auth::Caller;
 use super::envelope::Refusal;
 use super::query::{List, Parameters};
+use super::signed::Thing;
 use super::verifications::{no_such, unreadable};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use std::sync::Arc;
-use txid_shared::api::{ApiError, ErrorBody, ErrorCode, ImageInfo};
+use txid_shared::api::{ErrorBody, ImageInfo};
 use txid_shared::blobs::BlobError;
 use txid_shared::documents::{SUPPORTED, SupportStatus};
 use txid_shared::ids::{AccountId, DocumentId, VerificationId};
@@ -190,17 +189,14 @@ pub(super) async fn download(
     let (id, ..) = find(&api, caller.account_id, &id).await?;
     let account = caller.account_id;
     let expires_at = api.clock.now() + DOWNLOAD;
-    let key = api.store.account_key(account).await.map_err(|error| unreadable(&error))?;
-    // Sealed bytes cannot be forged, and the place binds them to this picture.
-    let sealed = key.seal(&place(id), &expires_at.as_second().to_be_bytes());
-    let token = URL_SAFE_NO_PAD.encode(sealed.map_err(|error| unreadable(&error))?);
+    let query = picture(id).query(&api, account, expires_at).await?;
     let host = public_address(&api, &headers);
-    let url = format!("{host}/v1/identity/documents/{id}/content?account={account}&token={token}");
+    let url = format!("{host}/v1/identity/documents/{id}/content?{query}");
     Ok(Json(Download { url, expires_at }))
 }
 
-fn place(id: DocumentId) -> String {
-    format!("download/{id}")
+fn picture(id: DocumentId) -> Thing {
+    Thing { place: format!("download/{id}"), instead: "ask for a new one", lost: unreadable }
 }
 
 /// How this installation is reached from outside.
@@ -232,17 +228,8 @@ pub(super) async fn content(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let forged = || ApiError::new(ErrorCode::Unauthorized, "the address is not one that was given out");
     let document: DocumentId = id.parse().map_err(|_| no_such("document"))?;
-    let account: AccountId = parameters.text("account")?.and_then(|id| id.parse().ok()).ok_or_else(forged)?;
-    let token = parameters.text("token")?.and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
-    let token = token.ok_or_else(forged)?;
-    let key = api.store.known_account_key(account).await.map_err(|error| unreadable(&error))?;
-    let opened = key.and_then(|key| key.open(&place(document), &token).ok()).ok_or_else(forged)?;
-    let expires = <[u8; 8]>::try_from(opened.as_slice()).map_err(|_| forged())?;
-    if api.clock.now().as_second() >= i64::from_be_bytes(expires) {
-        return Err(ApiError::new(ErrorCode::Forbidden, "the address has expired; ask for a new one").into());
-    }
+    let account = picture(document).account(&api, &parameters).await?;
     let (_, case, info) = find(&api, account, &id).await?;
     let key = api.store.data_key(&case).await.map_err(|error| unreadable(&error))?;
     let bytes = match api.blobs.get(&key, &format!("{account}/{}/{}", case.id, info.image)).await {

@@ -5,13 +5,13 @@ use super::auth::Caller;
 use super::documents::public_address;
 use super::envelope::Refusal;
 use super::query::Parameters;
+use super::signed::Thing;
 use super::verifications::no_such;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
 use std::sync::Arc;
@@ -90,30 +90,23 @@ pub(super) async fn create(
     let (head, _) = request.into_parts();
     let account = caller.account_id;
     let upload = open(&api, account).await?;
-    let key = api.store.account_key(account).await.map_err(|error| lost(&error))?;
-    // Sealed bytes cannot be forged, and the place binds them to this upload.
-    let sealed = key.seal(&place(upload.id), &upload.expires_at.as_second().to_be_bytes());
-    let token = URL_SAFE_NO_PAD.encode(sealed.map_err(|error| lost(&error))?);
+    let query = signed(upload.id).query(&api, account, upload.expires_at).await?;
     let host = public_address(&api, &head.headers);
-    let url = format!("{host}/v1/identity/uploads/{}/content?account={account}&token={token}", upload.id);
+    let url = format!("{host}/v1/identity/uploads/{}/content?{query}", upload.id);
     Ok((StatusCode::CREATED, Json(UploadObject { url: Some(url), ..object(upload) })))
 }
 
-fn place(id: UploadId) -> String {
-    format!("upload/{id}")
+fn signed(id: UploadId) -> Thing {
+    Thing { place: format!("upload/{id}"), instead: "open another upload", lost }
 }
 
 async fn open(api: &Api, account: AccountId) -> Result<Upload, Refusal> {
-    let now = api.clock.now();
-    let kept = jiff::SignedDuration::from_hours(i64::from(api.batches.upload_hours));
-    api.store.create_upload(account, now, now + kept).await.map_err(|error| lost(&error))
+    api.drivers.new_upload(account).await.map_err(|error| lost(&error))
 }
 
 /// Bytes that came with another request, as an upload of its account.
-pub(super) async fn keep(api: &Api, account: AccountId, bytes: &[u8]) -> Result<UploadId, Refusal> {
-    let upload = open(api, account).await?;
-    let (id, _) = (upload.id, store(api, &upload, Body::from(bytes.to_vec())).await?);
-    Ok(id)
+pub(super) async fn keep(api: &Api, account: AccountId, bytes: Bytes) -> Result<UploadId, Refusal> {
+    Ok(store(api, &open(api, account).await?, Body::from(bytes)).await?.id)
 }
 
 /// Send an upload's content
@@ -140,19 +133,8 @@ pub(super) async fn content(
     parameters: Parameters,
     request: Request,
 ) -> Result<Json<UploadObject>, Refusal> {
-    let forged = || ApiError::new(ErrorCode::Unauthorized, "the address is not one that was given out");
     let id: UploadId = id.parse().map_err(|_| no_such("upload"))?;
-    let account: AccountId = parameters.text("account")?.and_then(|id| id.parse().ok()).ok_or_else(forged)?;
-    let token = parameters.text("token")?.and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
-    let token = token.ok_or_else(forged)?;
-    let key = api.store.known_account_key(account).await.map_err(|error| lost(&error))?;
-    let opened = key.and_then(|key| key.open(&place(id), &token).ok()).ok_or_else(forged)?;
-    let expires = <[u8; 8]>::try_from(opened.as_slice()).map_err(|_| forged())?;
-    if api.clock.now().as_second() >= i64::from_be_bytes(expires) {
-        return Err(
-            ApiError::new(ErrorCode::Forbidden, "the address has expired; open another upload").into()
-        );
-    }
+    let account = signed(id).account(&api, &parameters).await?;
     let upload = api.store.upload_of(account, id).await.map_err(|error| lost(&error))?;
     let upload = upload.ok_or_else(|| no_such("upload"))?;
     if upload.stored.is_some() {

@@ -75,8 +75,14 @@ impl Key {
     }
 }
 
-/// The answer to a request whose key was used before, if it was: the one then given, `in_progress` or conflict.
-pub(super) async fn replay(api: &Api, caller: &Caller, claim: &Claim) -> Result<Option<Response>, Refusal> {
+/// The answer to a request whose key was used before, if it has one and it was: the one then given,
+/// `in_progress` or conflict.
+pub(super) async fn replay(
+    api: &Api,
+    caller: &Caller,
+    claim: Option<&Claim>,
+) -> Result<Option<Response>, Refusal> {
+    let Some(claim) = claim else { return Ok(None) };
     let before = api.store.claimed(claim, api.clock.now()).await;
     let before =
         before.map_err(|error| Refusal::unavailable("an idempotency record cannot be read", &error))?;
@@ -130,9 +136,7 @@ pub(super) enum Begun {
 
 /// Begins what `claim` protects, where there is one. Several at once come one after the other.
 pub(super) async fn begin(api: &Api, caller: &Caller, claim: Option<Claim>) -> Result<Begun, Refusal> {
-    if let Some(claim) = &claim
-        && let Some(answer) = replay(api, caller, claim).await?
-    {
+    if let Some(answer) = replay(api, caller, claim.as_ref()).await? {
         return Ok(Begun::Before(answer));
     }
     let unmade = |error| Refusal::unavailable("a request cannot be begun", &error);
@@ -140,10 +144,7 @@ pub(super) async fn begin(api: &Api, caller: &Caller, claim: Option<Claim>) -> R
         return Ok(Begun::Now(making));
     }
     // Another request with the same key was faster by a moment.
-    let answer = match &claim {
-        Some(claim) => replay(api, caller, claim).await?,
-        None => None,
-    };
+    let answer = replay(api, caller, claim.as_ref()).await?;
     answer.map(Begun::Before).ok_or_else(|| in_progress().into())
 }
 

@@ -22,6 +22,7 @@ mod query;
 mod requests;
 mod sandbox;
 mod sessions;
+mod signed;
 mod uploads;
 mod usage;
 mod validate;

@@ -102,7 +102,8 @@ pub(super) struct List<T> {
     data: Vec<T>,
     /// Whether there is more in the direction that was asked for.
     has_more: bool,
-    /// For `starting_after`, or for `ending_before` where that was given; absent at the end.
+    /// For `starting_after`, or for `ending_before` where that was given, or for `cursor` where that is what the list
+    /// takes; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -137,6 +138,11 @@ impl<T> List<T> {
         let showing = stream::iter(data).map(show).buffered(SHOWN_AT_ONCE);
         let data = showing.try_filter_map(|shown| std::future::ready(Ok(shown))).try_collect().await?;
         Ok(List { object, data, has_more, next_cursor })
+    }
+
+    /// Rows in an order of their own; `next_cursor` where there are more.
+    pub(super) fn of_rows(data: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { object: "list", data, has_more: next_cursor.is_some(), next_cursor }
     }
 
     pub(super) fn whole(data: Vec<T>) -> Self {

@@ -234,9 +234,7 @@ pub(super) async fn create(
     let metadata = submission::metadata(&form)?;
 
     let claim = claimed.claim(&api, &caller, "POST /v1/identity/sessions", &form);
-    if let Some(claim) = &claim
-        && let Some(answer) = replay(&api, &caller, claim).await?
-    {
+    if let Some(answer) = replay(&api, &caller, claim.as_ref()).await? {
         return Ok(answer);
     }
     let failed = |error: &dyn std::error::Error| Refusal::unavailable("a session cannot be opened", error);

@@ -120,9 +120,7 @@ pub(super) async fn begin(
     claim: Option<Claim>,
     room: Option<OwnedSemaphorePermit>,
 ) -> Result<Response, Refusal> {
-    if let Some(claim) = &claim
-        && let Some(answer) = replay(api, &caller, claim).await?
-    {
+    if let Some(answer) = replay(api, &caller, claim.as_ref()).await? {
         return Ok(answer);
     }
     let mode = submission.mode;
@@ -137,10 +135,7 @@ pub(super) async fn begin(
     drop(room);
     let Some(accepted) = accepted else {
         // Another request with the same key was faster by a moment.
-        let answer = match &claim {
-            Some(claim) => replay(api, &caller, claim).await?,
-            None => None,
-        };
+        let answer = replay(api, &caller, claim.as_ref()).await?;
         return answer
             .ok_or_else(|| ApiError::new(ErrorCode::InvalidState, "the request was withdrawn").into());
     };

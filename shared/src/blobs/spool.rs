@@ -4,7 +4,6 @@
 use super::crypto::SealingKey;
 use super::{BlobError, Blobs};
 use bytes::{Bytes, BytesMut};
-use ring::digest::{Context, SHA256};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -32,7 +31,7 @@ pub struct SpoolWriter {
     buffer: BytesMut,
     pieces: u64,
     size_bytes: u64,
-    digest: Context,
+    digest: crate::Digest,
 }
 
 impl SpoolWriter {
@@ -44,7 +43,7 @@ impl SpoolWriter {
             buffer: BytesMut::new(),
             pieces: 0,
             size_bytes: 0,
-            digest: Context::new(&SHA256),
+            digest: crate::Digest::default(),
         }
     }
 
@@ -69,7 +68,7 @@ impl SpoolWriter {
         if !rest.is_empty() {
             self.store(&rest).await?;
         }
-        let sha256 = crate::hex(self.digest.finish().as_ref());
+        let sha256 = self.digest.hex();
         Ok(Spooled { size_bytes: self.size_bytes, sha256 })
     }
 

@@ -33,12 +33,10 @@ pub struct Batches {
     pub fetch_timeout_ms: u64,
     /// Buckets that rows and manifests may refer to by `s3://`.
     pub buckets: Vec<Bucket>,
-    /// Whether `file:` is followed: no setting, but what a process decides that its own user feeds.
+    /// Where `file:` paths start from; absent: they are not followed. No setting, but what a process decides that its
+    /// own user feeds.
     #[serde(skip)]
-    pub local_files: bool,
-    /// Where such paths start from.
-    #[serde(skip)]
-    pub files_folder: PathBuf,
+    pub local_files: Option<PathBuf>,
 }
 
 /// A bucket, or what lies under a prefix of it, for one account or for all.
@@ -72,8 +70,7 @@ impl Default for Batches {
             allow_networks: Vec::new(),
             fetch_timeout_ms: 15_000,
             buckets: Vec::new(),
-            local_files: false,
-            files_folder: PathBuf::new(),
+            local_files: None,
         }
     }
 }

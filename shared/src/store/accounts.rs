@@ -184,6 +184,18 @@ impl Store {
         self.known_account_key(id).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
+    /// Of test data: the name of the account whose twin holds it.
+    pub async fn account_name(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = sqlx::query_as(
+            "/* account_name */ SELECT coalesce(live.name, accounts.name) FROM accounts
+             LEFT JOIN accounts AS live ON live.id = accounts.live_account_id WHERE accounts.id = $1",
+        )
+        .bind(account.uuid())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|(name,)| name))
+    }
+
     /// For an id that came from outside: `None` where there is no such account.
     pub async fn known_account_key(&self, id: AccountId) -> Result<Option<SealingKey>, StoreError> {
         if let Some(key) = self.keys.known(id) {

@@ -1,6 +1,7 @@
 //! Who drives a batch, and how far it got.
 
 use super::bulk::{BatchRecord, Progress, batch_columns, record};
+use super::deliveries::deliver_to_subscribers;
 use super::time::Time;
 use super::verifications::OutgoingEvent;
 use super::{Store, StoreError};
@@ -118,6 +119,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (ended,): (i64,) = sqlx::query_as(
+            concat!(
             "/* end_batch */ WITH ended AS (
                UPDATE batches SET status = $4, reached = reached || jsonb_build_object($4::text, $5::text),
                  error = coalesce($6, error), files = coalesce(files, '{}'::jsonb) || coalesce($7, '{}'::jsonb),
@@ -126,24 +128,16 @@ impl Store {
                RETURNING id, account_id
              ), told AS (
                INSERT INTO events (id, account_id, type, sealed_body, created_at)
-               SELECT $8, account_id, $9, $10, $11 FROM ended RETURNING id, account_id, type
-             ), subscribed AS (
-               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at, finished_at,
-                 failure)
-               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url,
-                 CASE WHEN endpoints.enabled THEN 'pending' ELSE 'failed' END, $11, $11,
-                 CASE WHEN NOT endpoints.enabled THEN $11::timestamptz END,
-                 CASE WHEN NOT endpoints.enabled THEN 'endpoint_disabled' END
-               FROM told JOIN endpoints ON endpoints.account_id = told.account_id
-               WHERE (endpoints.enabled OR endpoints.disabled_reason = 'failing')
-                 AND told.type = ANY (endpoints.events)
-             ), audited AS (
+               SELECT $8, account_id, $9, $10, $11 FROM ended RETURNING id, account_id, type, created_at
+             ), subscribed AS (",
+            deliver_to_subscribers!(),
+            "             ), audited AS (
                INSERT INTO audit (account_id, at, actor, action, details)
                SELECT account_id, $11, 'scheduler', 'batch.' || $4, jsonb_build_object('batch', $12::text)
                FROM ended
              )
-             SELECT count(*) FROM ended",
-        )
+             SELECT count(*) FROM ended"
+        ))
         .bind(id.uuid())
         .bind(token)
         .bind(from.as_str())
@@ -191,18 +185,6 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok((rate, share))
-    }
-
-    pub async fn set_batch_weight(&self, name: &str, weight: i32) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "/* set_batch_weight */ UPDATE accounts SET batch_weight = $2
-             WHERE name = $1 AND live_account_id IS NULL",
-        )
-        .bind(name)
-        .bind(weight)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
     }
 
     /// What verifications took lately: core-seconds of one, and the best rate of a batch. For estimates.

@@ -15,6 +15,25 @@ use sqlx::postgres::PgRow;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// One delivery for each endpoint that subscribed to what was `told`. One that we disabled for failing gets its
+/// delivery as failed, so that a replay brings it.
+macro_rules! deliver_to_subscribers {
+    () => {
+        "
+               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at, finished_at,
+                 failure)
+               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url,
+                 CASE WHEN endpoints.enabled THEN 'pending' ELSE 'failed' END, told.created_at,
+                 told.created_at, CASE WHEN NOT endpoints.enabled THEN told.created_at END,
+                 CASE WHEN NOT endpoints.enabled THEN 'endpoint_disabled' END
+               FROM told JOIN endpoints ON endpoints.account_id = told.account_id
+               WHERE (endpoints.enabled OR endpoints.disabled_reason = 'failing')
+                 AND told.type = ANY (endpoints.events)
+        "
+    };
+}
+pub(super) use deliver_to_subscribers;
+
 /// Consumers looked at by one claim, so that a claim costs the same however many there are.
 const CONSUMERS: i64 = 512;
 

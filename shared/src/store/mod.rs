@@ -7,6 +7,7 @@ mod audit;
 mod batch;
 mod bulk;
 mod bulk_driving;
+mod bulk_moves;
 mod bulk_rows;
 mod data_keys;
 mod deliveries;

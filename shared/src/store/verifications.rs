@@ -2,6 +2,7 @@
 
 use super::acceptance::Declared;
 use super::batch::column;
+use super::deliveries::deliver_to_subscribers;
 use super::time::Time;
 use super::{Store, StoreError, word, words};
 use crate::api::{ImageInfo, Summary};
@@ -178,6 +179,7 @@ pub(super) fn finish(
             .flat_map(|(number, row)| row.events.iter().map(move |event| (number, event)))
             .collect();
         let decided: Vec<(i64,)> = sqlx::query_as(
+            concat!(
             "/* finish */ WITH given AS (
                SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[],
                    $6::text[], $7::text[], $8::text[], $13::text[], $14::bytea[], $15::text[], $16::text[])
@@ -202,16 +204,9 @@ pub(super) fn finish(
                  AS event (number, id, type, body) ON event.number = decided.number
                RETURNING id, account_id, verification_id, type, created_at
              ), subscribed AS (
-               INSERT INTO deliveries (id, event_id, endpoint_id, url, state, due_at, created_at, finished_at,
-                 failure)
-               SELECT gen_random_uuid(), told.id, endpoints.id, endpoints.url,
-                 CASE WHEN endpoints.enabled THEN 'pending' ELSE 'failed' END, told.created_at,
-                 told.created_at, CASE WHEN NOT endpoints.enabled THEN told.created_at END,
-                 CASE WHEN NOT endpoints.enabled THEN 'endpoint_disabled' END
-               FROM told JOIN endpoints ON endpoints.account_id = told.account_id
-               WHERE (endpoints.enabled OR endpoints.disabled_reason = 'failing')
-                 AND told.type = ANY (endpoints.events)
-             ), requested AS (
+",
+            deliver_to_subscribers!(),
+            "             ), requested AS (
                INSERT INTO deliveries (id, event_id, endpoint_id, consumer, url, state, due_at, created_at)
                SELECT gen_random_uuid(), told.id, NULL,
                  md5(concat(told.account_id, lower(substring(decided.webhook_url FROM '//([^/?#]*)'))))::uuid,
@@ -222,8 +217,8 @@ pub(super) fn finish(
                INSERT INTO audit (account_id, verification_id, at, actor, action, details)
                SELECT account_id, id, at, actor, action, details::jsonb FROM decided
              )
-             SELECT number FROM decided",
-        )
+             SELECT number FROM decided"
+        ))
         .bind(column(&rows, |row| row.id.uuid()))
         .bind(column(&rows, |row| row.status.as_str()))
         .bind(column(&rows, |row| row.sealed_verdict.as_deref()))
