@@ -201,6 +201,7 @@ impl Bench {
             images: self.kind.images(&files, self.series.frames.len()),
             country: self.options.country.clone(),
             document_type: self.options.document_type,
+            ..StageInput::default()
         };
         let stage = self.kind.check().stage();
         match self.inference.pool.run(stage, input, Lane::Batch, LIMIT).await {
@@ -209,6 +210,7 @@ impl Bench {
                     result: completed.result,
                     models: self.inference.digests.clone(),
                     timing: completed.timing,
+                    likeness: completed.likeness,
                 };
                 self.describe(stage, partial, &mut answer);
             }
@@ -230,6 +232,7 @@ impl Bench {
             challenges: if self.series.frames.is_empty() { &[] } else { &self.series.challenge },
             declared: None,
             repeated: None,
+            looked: None,
             today: jiff::Zoned::now().date(),
         };
         if let StageResult::FaceMatch(face) = &partial.result

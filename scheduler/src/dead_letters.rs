@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use txid_shared::conclude::{ConcludeError, Context, conclude};
-use txid_shared::partial::{Partial, StageResult, Timing, Unable};
+use txid_shared::partial::{Partial, StageResult, Unable};
 use txid_shared::partials::PartialsError;
 use txid_shared::queue::{Consumer, Job, Queue, Received, Source};
 use txid_shared::sealed::{open_partials, seal_partial};
@@ -149,11 +149,7 @@ impl DeadLetters {
             class: class.to_owned(),
             message: format!("the job ended in the dead-letter queue: {reason}"),
         };
-        let partial = Partial {
-            result: StageResult::Unable(unable),
-            models: Default::default(),
-            timing: Timing::default(),
-        };
+        let partial = Partial::of(StageResult::Unable(unable));
         let key = match store.data_key(&case).await {
             // The sweeper ends what nobody can open.
             Err(error) if error.is_destroyed() => return Ok(()),

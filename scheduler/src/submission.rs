@@ -72,7 +72,6 @@ impl Submission {
         let thresholds = thresholds(form)?;
         let expected = expected(form)?;
         let checks = checks(form, &thresholds, &expected)?;
-        let stages = stages(&checks);
         let mode = mode(form)?;
         let webhook_url = webhook_url(form)?;
         let low = LowResolution::of(&thresholds);
@@ -81,7 +80,9 @@ impl Submission {
         let images = ImageRole::ALL
             .iter()
             .filter_map(|role| picture(form, *role, low).transpose())
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let selfie = images.iter().any(|image| image.info.plays(ImageRole::Selfie));
+        let stages = stages(&checks, selfie);
         let request = SealedRequest { thresholds, expected, webhook_url, ..SealedRequest::default() };
         let (purpose, declared, retry_of) = (Purpose::Verification, Some(declared), None);
         Ok(Self { purpose, declared, checks, stages, mode, metadata, request, images, retry_of })
@@ -96,9 +97,12 @@ pub(crate) fn mode(form: &Form<'_>) -> Result<Mode, ApiError> {
     }
 }
 
-/// What has to run for `checks`.
-pub(crate) fn stages(checks: &[Check]) -> Vec<Stage> {
+/// What has to run for `checks`. Who was seen before is told by the face as well, where there is one to compare.
+pub(crate) fn stages(checks: &[Check], selfie: bool) -> Vec<Stage> {
     let mut stages: Vec<Stage> = checks.iter().map(|check| check.stage()).collect();
+    if selfie && checks.contains(&Check::Duplicate) {
+        stages.push(Stage::FaceMatch);
+    }
     stages.sort();
     stages.dedup();
     stages
@@ -176,10 +180,6 @@ fn named_checks(form: &Form<'_>) -> Result<Vec<Check>, ApiError> {
     }
     let mut checks: Vec<Check> = Vec::new();
     for name in named {
-        if name == "duplicate" {
-            let message = "`duplicate` is not available yet: it comes with batches";
-            return Err(ApiError::invalid("checks", message));
-        }
         let check = name.parse().map_err(|_| {
             let known: Vec<&str> = Check::ALL.iter().map(|check| check.as_str()).collect();
             ApiError::invalid("checks", format!("`checks` may hold {}", known.join(", ")))

@@ -84,7 +84,7 @@ fn options_are_checked_by_name_and_range() {
     let invalid = |field: &str, value, param: &str| {
         assert_eq!(refusal(field, value), about(ErrorCode::InvalidParameter, param));
     };
-    invalid("checks", json!(["duplicate"]), "checks");
+    invalid("checks", json!(["duplicates"]), "checks");
     invalid("checks", json!(["retina"]), "checks");
     invalid("checks", json!([]), "checks");
     invalid("checks", json!("ocr"), "checks");

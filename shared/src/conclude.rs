@@ -4,15 +4,16 @@
 use crate::api::{Event, EventData, ImageInfo, Summary, Verdict, Verification};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::clock::Clock;
+use crate::likeness::{Likeness, Limits, Lookalikes, Probe};
 use crate::partial::Partial;
 use crate::partials::Partials;
-use crate::policy::{Decision, Policy, Question, decide};
+use crate::policy::{Decision, Looked, Policy, Question, decide, document_key};
 use crate::present::present;
 use crate::request::SealedRequest;
 use crate::sealed::{seal_event, seal_verdict};
 use crate::store::{Case, Finish, OutgoingEvent, Store, StoreError};
 use crate::telemetry::{Metrics, current_traceparent};
-use crate::words::{CheckStatus, EventType, ImageRole, Purpose, Stage, Status};
+use crate::words::{Check, CheckStatus, EventType, ImageRole, Purpose, Stage, Status};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ const ACTOR: &str = "policy";
 pub struct Context {
     pub store: Store,
     pub partials: Partials,
+    pub lookalikes: Lookalikes,
     pub policy: Arc<Policy>,
     pub clock: Clock,
 }
@@ -87,6 +89,34 @@ fn repeated(images: &[ImageInfo]) -> Option<ImageRole> {
     })
 }
 
+/// Others that are like this one, where that was asked for. It is remembered first, so that of two at once at least
+/// one hears of the other.
+async fn look(
+    context: &Context,
+    case: &Case,
+    partials: &BTreeMap<Stage, Partial>,
+) -> Result<Option<Looked>, ConcludeError> {
+    if !case.checks.contains(&Check::Duplicate) {
+        return Ok(None);
+    }
+    let seen = partials.values().map(|partial| partial.likeness.clone());
+    let likeness = seen.fold(Likeness::default(), Likeness::and);
+    let declared = case.declared.as_ref().map(|declared| declared.country.as_str());
+    let account_key = context.store.account_key(case.account_id).await?;
+    let document = document_key(partials, declared, &context.policy.rules.ocr)
+        .map(|document| account_key.keyed_hash("document", &document));
+    let (document_number, face) = (document.is_some(), likeness.face.is_some());
+    let images = likeness.images.keys().copied().collect();
+    let probe = Probe { document, likeness };
+    let limits = Limits::from(&context.policy.rules.duplicate);
+    let (lookalikes, compared_with) =
+        context.lookalikes.look(case.account_id, case.id, probe, limits).await?;
+    let noted: Vec<_> =
+        lookalikes.iter().map(|other| (other.verification_id, other.alike_in(&limits))).collect();
+    context.store.note_lookalikes(case.id, &noted).await?;
+    Ok(Some(Looked { lookalikes, compared_with, document_number, face, images }))
+}
+
 async fn write_verdict(
     context: &Context,
     case: &Case,
@@ -97,6 +127,7 @@ async fn write_verdict(
         Some(sealed) => SealedRequest::open(key, case.id, sealed)?,
         None => SealedRequest::default(),
     };
+    let looked = look(context, case, partials).await?;
     let question = Question {
         checks: &case.checks,
         thresholds: &request.thresholds,
@@ -104,6 +135,7 @@ async fn write_verdict(
         challenges: &request.challenges,
         declared: case.declared.as_ref().map(|declared| (declared.country.as_str(), declared.document_type)),
         repeated: repeated(&case.images),
+        looked: looked.as_ref(),
         today: case.created_at.to_zoned(TimeZone::UTC).date(),
     };
     let decision = decide(&question, partials, &context.policy);

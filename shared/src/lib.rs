@@ -9,6 +9,7 @@ pub mod config;
 pub mod crash;
 pub mod documents;
 pub mod ids;
+pub mod likeness;
 pub mod network;
 pub mod outbound;
 pub mod partial;

@@ -2,6 +2,7 @@
 //! measured; whether that is good enough is the policy's business (`crate::policy`), so that a
 //! verdict can be replayed from its partials.
 
+use crate::likeness::Likeness;
 use crate::words::{ImageRole, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +21,17 @@ pub struct Partial {
     pub models: BTreeMap<String, String>,
     #[serde(default)]
     pub timing: Timing,
+    /// For the `duplicate` check; empty where nobody asked for it.
+    #[serde(default, skip_serializing_if = "Likeness::is_empty")]
+    pub likeness: Likeness,
+}
+
+impl Partial {
+    /// Of a stage that used no model and no time worth telling.
+    pub fn of(result: StageResult) -> Self {
+        let (models, timing, likeness) = Default::default();
+        Self { result, models, timing, likeness }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use crate::blobs::{BlobError, Blobs};
 use crate::clock::Clock;
 use crate::conclude::Context;
 use crate::config::Config;
+use crate::likeness::Lookalikes;
 use crate::partials::{Partials, PartialsError};
 use crate::policy::{Policy, PolicyError};
 use crate::queue::Queue;
@@ -56,7 +57,13 @@ impl Services {
         }
         let partials = Partials::open(&config.redis).await?;
         Ok(Self {
-            context: Context { store, partials, policy: Arc::new(policy), clock },
+            context: Context {
+                lookalikes: Lookalikes::new(store.clone()),
+                store,
+                partials,
+                policy: Arc::new(policy),
+                clock,
+            },
             queue: Queue::open(&config.broker),
             blobs,
         })

@@ -50,7 +50,9 @@ macro_rules! words {
     };
 }
 
+mod batch;
 mod liveness;
+pub use batch::{BatchFile, BatchStatus, RowState};
 pub use liveness::{Challenge, ChallengeStatus, LivenessMode};
 
 words! {
@@ -62,6 +64,8 @@ words! {
         Fraud => "fraud",
         DataValidation => "data_validation",
         AgeVerification => "age_verification",
+        /// Was the document, the picture or the face seen before under this account?
+        Duplicate => "duplicate",
     }
 }
 
@@ -118,58 +122,6 @@ words! {
         Ready => "ready",
         Completed => "completed",
         Expired => "expired",
-    }
-}
-
-words! {
-    /// Where a batch stands.
-    BatchStatus("batch status") {
-        /// Its manifest is being read, and checked where that was asked for.
-        Validating => "validating",
-        AwaitingConfirmation => "awaiting_confirmation",
-        Queued => "queued",
-        InProgress => "in_progress",
-        /// Nothing new is begun; what was begun ends.
-        Paused => "paused",
-        Cancelling => "cancelling",
-        /// Every row has ended; its files are being written.
-        Finalizing => "finalizing",
-        Completed => "completed",
-        /// The manifest cannot be used, or more rows failed than was allowed.
-        Failed => "failed",
-        Expired => "expired",
-        Cancelled => "cancelled",
-    }
-}
-
-words! {
-    /// Where one row of a batch stands.
-    RowState("row state") {
-        Pending => "pending",
-        Processing => "processing",
-        Verified => "verified",
-        Failed => "failed",
-        ManualReview => "manual_review",
-        /// It could not be accepted, or not be checked.
-        Error => "error",
-        Cancelled => "cancelled",
-        Expired => "expired",
-        /// The same document as an earlier row; not verified again.
-        Duplicate => "duplicate",
-    }
-}
-
-words! {
-    /// What a batch leaves to fetch.
-    BatchFile("file of a batch") {
-        /// A line for each row, in their order.
-        Output => "output",
-        /// The rows without a verdict, as a manifest to submit again.
-        Errors => "errors",
-        /// What the others hold, with digests.
-        Manifest => "manifest",
-        /// What a check before the start found, a line for each fault.
-        Preflight => "preflight",
     }
 }
 
@@ -236,6 +188,8 @@ words! {
         DataInconsistency => "data_inconsistency",
         /// Ours: the holder is younger than the policy's `minimum_age_years`.
         Underage => "underage",
+        /// Ours: document, picture or face were seen before under this account.
+        DuplicateDetected => "duplicate_detected",
         /// Ours: the check could not run after its attempts.
         CheckError => "check_error",
     }
@@ -327,10 +281,10 @@ words! {
 }
 
 impl Check {
-    /// The stage that has to run for this check; two checks are read off the OCR result.
+    /// The stage that has to run for this check; three checks are read off the OCR result.
     pub const fn stage(self) -> Stage {
         match self {
-            Self::Ocr | Self::DataValidation | Self::AgeVerification => Stage::Ocr,
+            Self::Ocr | Self::DataValidation | Self::AgeVerification | Self::Duplicate => Stage::Ocr,
             Self::FaceMatch => Stage::FaceMatch,
             Self::Liveness => Stage::Liveness,
             Self::Fraud => Stage::Fraud,
@@ -359,12 +313,6 @@ impl Status {
             Self::Error => Some(EventType::VerificationError),
             Self::Pending | Self::Cancelled | Self::Expired => None,
         }
-    }
-}
-
-impl BatchStatus {
-    pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Expired | Self::Cancelled)
     }
 }
 

@@ -78,6 +78,7 @@ fn measure(path: &Path, engine: &mut Engine, figures: &mut Figures) -> Result<()
         },
         country: Some(text("country")),
         document_type: Some(text("document_type").parse::<DocumentType>()?),
+        ..StageInput::default()
     };
     let attack = text("attack");
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

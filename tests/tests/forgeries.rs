@@ -24,7 +24,7 @@ fn signals(submission: &Submission) -> Vec<FraudSignal> {
         document_back: submission.back.as_ref().map(source),
         ..Images::default()
     };
-    let input = StageInput { images, country: None, document_type: None };
+    let input = StageInput { images, ..StageInput::default() };
     match Fraud.run(&input, &mut Engine::empty()) {
         Outcome::Completed(completed) => match completed.result {
             StageResult::Fraud(fraud) => fraud.signals,

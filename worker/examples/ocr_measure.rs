@@ -83,7 +83,7 @@ impl Bench {
         let decoded = cpu_ms()?;
         self.engine.take_models_ms();
         let images = Images { document_front: Some(source), ..Images::default() };
-        let input = StageInput { images, country: None, document_type: None };
+        let input = StageInput { images, ..StageInput::default() };
         let result = self.ocr.read(&input, &mut self.engine)?;
         let end = cpu_ms()?;
         self.times.push(Times {

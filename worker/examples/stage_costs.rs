@@ -50,7 +50,7 @@ fn source(path: &str) -> Result<Arc<SourceImage>> {
 }
 
 fn run(stage: &dyn Stage, images: Images, engine: &mut Engine) -> Result<Box<Completed>> {
-    match stage.run(&StageInput { images, country: None, document_type: None }, engine) {
+    match stage.run(&StageInput { images, ..StageInput::default() }, engine) {
         Outcome::Completed(completed) => Ok(completed),
         Outcome::Retry { class, message } | Outcome::Refused { class, message } => {
             bail!("{class}: {message}")

@@ -10,7 +10,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use txid_imaging::SourceImage;
 use txid_shared::api::{ActiveLiveness, LivenessCheck};
-use txid_shared::partial::{FrameReading, LivenessOutcome, LivenessResult, Partial, StageResult, Timing};
+use txid_shared::partial::{FrameReading, LivenessOutcome, LivenessResult, Partial, StageResult};
 use txid_shared::policy::{Policy, Question, Thresholds, decide};
 use txid_shared::words::{Challenge, ChallengeStatus, Check, CheckStatus, ReasonCode, Stage as StageName};
 use txid_worker::inference::manifest::{Manifest, default_cache_folder};
@@ -79,7 +79,7 @@ impl Scene {
     fn measured(&mut self, selfie: Option<Vec<u8>>, frames: Vec<Vec<u8>>) -> LivenessResult {
         let frames = frames.into_iter().map(source).collect();
         let images = Images { selfie: selfie.map(source), frames, ..Images::default() };
-        let input = StageInput { images, country: None, document_type: None };
+        let input = StageInput { images, ..StageInput::default() };
         match Liveness.run(&input, &mut self.engine) {
             Outcome::Completed(completed) => match completed.result {
                 StageResult::Liveness(live) => live,
@@ -92,11 +92,7 @@ impl Scene {
     /// What the default policy makes of it.
     fn check(&mut self, frames: Vec<Vec<u8>>, challenges: &[Challenge]) -> LivenessCheck {
         let live = self.measured(None, frames);
-        let partial = Partial {
-            result: StageResult::Liveness(live),
-            models: BTreeMap::new(),
-            timing: Timing::default(),
-        };
+        let partial = Partial::of(StageResult::Liveness(live));
         let question = Question {
             checks: &[Check::Liveness],
             thresholds: &Thresholds::default(),
@@ -104,6 +100,7 @@ impl Scene {
             challenges,
             declared: None,
             repeated: None,
+            looked: None,
             today: jiff::civil::date(2026, 11, 25),
         };
         let partials = BTreeMap::from([(StageName::Liveness, partial)]);

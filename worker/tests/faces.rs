@@ -62,7 +62,7 @@ impl Scene {
     }
 
     fn run(&mut self, stage: &dyn Stage, images: Images) -> Outcome {
-        stage.run(&StageInput { images, country: None, document_type: None }, &mut self.engine)
+        stage.run(&StageInput { images, ..StageInput::default() }, &mut self.engine)
     }
 
     fn completed(&mut self, stage: &dyn Stage, images: Images) -> StageResult {

@@ -43,7 +43,7 @@ fn read(picture: &RgbImage, engine: &mut Engine) -> OcrResult {
     let mut encoded = Vec::new();
     picture.write_to(&mut Cursor::new(&mut encoded), image::ImageFormat::Png).unwrap();
     let images = Images { document_front: Some(Arc::new(SourceImage::new(encoded))), ..Images::default() };
-    let input = StageInput { images, country: None, document_type: None };
+    let input = StageInput { images, ..StageInput::default() };
     Ocr::new(|| jiff::civil::date(2025, 11, 22)).read(&input, engine).unwrap()
 }
 

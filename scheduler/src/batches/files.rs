@@ -2,6 +2,7 @@
 //! under the batch's own key; nobody sees them before the row of the batch speaks of them.
 
 use super::drive::{Drive, ROWS};
+use super::groups::Groups;
 use super::rows::FAULT;
 use super::{Batches, DriveError};
 use jiff::Timestamp;
@@ -49,6 +50,7 @@ pub(super) async fn write_files(
     let writer = |file: BatchFile| SpoolWriter::new(&batches.blobs, &key, &record.place(file.as_str()));
     let rows_of_manifest = SpoolReader::new(&batches.blobs, &key, &record.place(ROWS));
     let (mut output, mut errors) = (writer(BatchFile::Output), writer(BatchFile::Errors));
+    let mut groups = Groups::of(batches, drive, record.batch.counts.total, stopping).await?;
     let (mut count, mut wrong, mut next) = (0, 0, 1);
     loop {
         if stopping.is_cancelled() {
@@ -61,6 +63,7 @@ pub(super) async fn write_files(
         let mut lines = Vec::new();
         for row in &rows {
             count += 1;
+            groups.place(row);
             push(&mut lines, &output_line(row));
             if matches!(row.state, RowState::Error | RowState::Cancelled | RowState::Expired) {
                 wrong += 1;
@@ -77,6 +80,15 @@ pub(super) async fn write_files(
         (BatchFile::Output, info(count, output.close().await?)),
         (BatchFile::Errors, info(wrong, errors.close().await?)),
     ]);
+    let mut duplicates = writer(BatchFile::Duplicates);
+    let groups = groups.lines();
+    for line in &groups {
+        let mut text = Vec::new();
+        push(&mut text, line);
+        duplicates.write(&text).await?;
+    }
+    let found = i64::try_from(groups.len()).unwrap_or(i64::MAX);
+    infos.insert(BatchFile::Duplicates, info(found, duplicates.close().await?));
     let manifest = json!({
         "batch": record.batch.id,
         "name": record.batch.name,

@@ -6,6 +6,7 @@ mod admit;
 mod drive;
 mod files;
 mod finish;
+mod groups;
 mod lines;
 mod manifest;
 mod preflight;

@@ -61,6 +61,9 @@ impl Batches {
             }
             let repeated = self.store.note_digests(drive.id, &digests).await?;
             found.duplicates += i64::try_from(repeated.len()).unwrap_or(i64::MAX);
+            let fronts: Vec<_> =
+                digests.iter().map(|(_, hex)| String::from_utf8_lossy(hex).into_owned()).collect();
+            found.known_to_account += self.store.known_fronts(record.account_id, &fronts).await?;
             found.rows += i64::try_from(rows.len()).unwrap_or(i64::MAX);
             faults.sort_by_key(|(row, _)| row.number);
             for (row, error) in faults {

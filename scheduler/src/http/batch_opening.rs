@@ -51,7 +51,7 @@ pub(super) struct BatchRequest {
     /// Where the manifest is: `upload:upl_…`, or `s3://bucket/key` in a bucket that the operator opened. JSONL, one
     /// row a line; CSV with a column `custom_id`; or a ZIP archive with `manifest.jsonl` or `manifest.csv`. In
     /// multipart the file itself.
-    #[schema(example = "upload:upl_01JDC3Z5V0000000000000000")]
+    #[schema(example = "upload:upl_01JDC3Z5V00000000000000000")]
     manifest: Option<String>,
     /// The rows themselves, in place of a manifest.
     rows: Option<Vec<BatchRowRequest>>,

@@ -38,7 +38,7 @@ pub(super) struct BatchResult {
     line: i64,
     status: RowState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V00000000000000000")]
     verification_id: Option<VerificationId>,
     /// Without personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +127,8 @@ async fn verification(
 ///
 /// `output`: a line for each row, JSON or with `format=csv` a table, without personal data (`results` has that).
 /// `errors`: the rows without a verdict, as a manifest to submit again. `manifest`: what the two hold, with digests.
-/// `preflight`: a line for each fault found before the start.
+/// `preflight`: a line for each fault found before the start. `duplicates`: rows that show the same document, picture or
+/// face, a line for each group, with verifications outside the batch that are alike.
 #[utoipa::path(get, path = "/v1/identity/batches/{id}/files/{file}", tag = "batches",
     params(
         ("id" = String, Path, description = "`batch_…`"),

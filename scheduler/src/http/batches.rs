@@ -194,7 +194,7 @@ pub(super) async fn retry_failed(
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeletedBatch {
-    #[schema(value_type = String, example = "batch_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "batch_01JDC3Z5V00000000000000000")]
     id: BatchId,
     /// Always `identity.batch`.
     object: &'static str,

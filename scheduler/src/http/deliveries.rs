@@ -241,7 +241,7 @@ fn parse_replay(form: &Form<'_>) -> Result<Replay, ApiError> {
 /// An event with what became of it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EventRecord {
-    #[schema(value_type = String, example = "evt_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "evt_01JDC3Z5V00000000000000000")]
     id: EventId,
     /// Always `event`.
     object: &'static str,

@@ -98,11 +98,11 @@ pub(super) async fn countries(caller: Caller) -> Result<Json<List<Country>>, Ref
 /// A picture that was sent, without its content.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Document {
-    #[schema(value_type = String, example = "doc_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "doc_01JDC3Z5V00000000000000000")]
     id: DocumentId,
     /// Always `identity.document`.
     object: &'static str,
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     verification_id: VerificationId,
     side: ImageRole,
     /// Of the bytes as they were sent, hex.

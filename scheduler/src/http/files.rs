@@ -29,7 +29,7 @@ pub(super) const CONTENT_ROUTE: &str = "/v1/identity/uploads/{id}/content";
 /// A file for batches.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UploadObject {
-    #[schema(value_type = String, example = "upl_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "upl_01JDC3Z5V00000000000000000")]
     id: UploadId,
     /// Always `identity.upload`.
     object: &'static str,

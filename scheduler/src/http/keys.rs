@@ -53,7 +53,7 @@ pub(super) struct KeyRequest {
 /// An API key; what opens the account is shown once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ShownKey {
-    #[schema(value_type = String, example = "key_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "key_01JDC3Z5V00000000000000000")]
     id: KeyId,
     /// Always `api_key`.
     object: &'static str,

@@ -268,7 +268,7 @@ async fn with_those_before(
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Deleted {
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     id: VerificationId,
     /// Always `identity.verification`.
     object: &'static str,

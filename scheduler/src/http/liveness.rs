@@ -55,7 +55,7 @@ pub(super) struct Frame(String);
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Liveness {
     /// `DELETE /v1/identity/verifications/{id}` erases what is kept of it.
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     id: VerificationId,
     /// Always `identity.liveness`.
     object: &'static str,

@@ -48,7 +48,7 @@ pub(super) struct ExtractRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Extraction {
     /// `DELETE /v1/identity/verifications/{id}` erases what is kept of it.
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     id: VerificationId,
     /// Always `identity.extraction`.
     object: &'static str,
@@ -112,7 +112,7 @@ pub(super) struct FaceMatchRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FaceMatch {
     /// `DELETE /v1/identity/verifications/{id}` erases what is kept of it.
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     id: VerificationId,
     /// Always `identity.face_match`.
     object: &'static str,

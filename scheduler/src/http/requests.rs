@@ -21,7 +21,7 @@ const FILTERS: [&str; 5] = ["status", "key_id", "request_id", "created_after", "
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedRequest {
-    #[schema(value_type = String, example = "req_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "req_01JDC3Z5V00000000000000000")]
     id: RequestId,
     /// Always `request_log`.
     object: &'static str,

@@ -61,7 +61,7 @@ pub(super) struct SessionRequest {
 /// A session as it stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionObject {
-    #[schema(value_type = String, example = "sess_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "sess_01JDC3Z5V00000000000000000")]
     id: SessionId,
     /// Always `identity.session`.
     object: &'static str,
@@ -78,7 +78,7 @@ pub(super) struct SessionObject {
     metadata: Map<String, Value>,
     /// What it became.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V00000000000000000")]
     verification_id: Option<VerificationId>,
     /// RFC 3339 UTC
     #[schema(value_type = String, format = DateTime)]
@@ -99,7 +99,7 @@ pub(super) struct SessionObject {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UploadedDocument {
-    #[schema(value_type = String, example = "doc_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "doc_01JDC3Z5V00000000000000000")]
     id: DocumentId,
     side: ImageRole,
 }
@@ -408,7 +408,10 @@ async fn become_verification(
     let submission = Submission {
         purpose: Purpose::Verification,
         declared: Some(session.declared),
-        stages: submission::stages(&session.checks),
+        stages: submission::stages(
+            &session.checks,
+            session.images.iter().any(|image| image.plays(ImageRole::Selfie)),
+        ),
         checks: session.checks,
         mode,
         metadata: session.metadata,

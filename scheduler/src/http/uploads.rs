@@ -32,7 +32,7 @@ pub(super) struct UploadRequest {
 /// What an upload is answered: whether it will do, at once, while the person still holds the document.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Uploaded {
-    #[schema(value_type = String, example = "doc_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "doc_01JDC3Z5V00000000000000000")]
     id: DocumentId,
     /// Always `identity.document`.
     object: &'static str,

@@ -73,7 +73,7 @@ pub(super) struct WebhookWithSecret {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeletedWebhook {
-    #[schema(value_type = String, example = "wh_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "wh_01JDC3Z5V00000000000000000")]
     id: EndpointId,
     /// Always `webhook`.
     object: &'static str,

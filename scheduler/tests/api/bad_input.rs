@@ -86,7 +86,7 @@ async fn countries_documents_and_missing_sides_are_named() {
         ("selfie", Value::Null, (400, "missing_parameter", "selfie")),
         ("document_front", Value::Null, (400, "missing_parameter", "document_front")),
         ("country", Value::Null, (400, "missing_parameter", "country")),
-        ("checks", json!(["duplicate"]), (400, "invalid_parameter", "checks")),
+        ("checks", json!(["duplicates"]), (400, "invalid_parameter", "checks")),
         ("webhook_url", json!("file:///etc/passwd"), (400, "invalid_parameter", "webhook_url")),
         ("thresholds", json!({"face_match": 2}), (400, "invalid_parameter", "thresholds.face_match")),
         ("metadata", json!([1]), (400, "invalid_parameter", "metadata")),

@@ -120,7 +120,7 @@ async fn each_row_ends_in_one_line_and_the_end_is_told_once() {
     assert_eq!(manifest["files"]["errors"]["rows"], 2);
     let table = file(&scene, &id, "output?format=csv").await;
     let mut reader = csv::Reader::from_reader(table.trim_start_matches('\u{feff}').as_bytes());
-    assert_eq!(reader.records().map(|record| record.unwrap().len()).collect::<Vec<_>>(), [17; 5]);
+    assert_eq!(reader.records().map(|record| record.unwrap().len()).collect::<Vec<_>>(), [18; 5]);
 
     let told: Vec<(String,)> = sqlx::query_as(
         "SELECT events.type FROM deliveries JOIN events ON events.id = deliveries.event_id ORDER BY 1",

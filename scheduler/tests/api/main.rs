@@ -7,6 +7,7 @@ mod background;
 mod bad_input;
 mod batch_faults;
 mod batches;
+mod duplicates;
 mod erasure;
 mod idempotency;
 mod keys;

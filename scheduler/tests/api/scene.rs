@@ -13,7 +13,7 @@ use txid_shared::clock::{Clock, MockClock};
 use txid_shared::conclude::conclude;
 use txid_shared::config::{Config, Secret};
 use txid_shared::ids::{AccountId, VerificationId};
-use txid_shared::partial::{FraudResult, OcrResult, Partial, StageResult, Timing, Unable};
+use txid_shared::partial::{FraudResult, OcrResult, Partial, StageResult, Unable};
 use txid_shared::request::SealedRequest;
 use txid_shared::sealed::seal_partial;
 use txid_shared::services::Services;
@@ -220,8 +220,13 @@ impl Scene {
 
     /// The same with what the stage found.
     pub(crate) async fn stage_finds(&self, id: VerificationId, result: StageResult) {
+        self.stage_leaves(id, Partial::of(result)).await;
+    }
+
+    /// The same with all that the stage leaves.
+    pub(crate) async fn stage_leaves(&self, id: VerificationId, partial: Partial) {
         let case = self.case(id).await;
-        if self.join(id, result).await {
+        if self.join(id, &partial).await {
             let key = self.services.context.store.data_key(&case).await.unwrap();
             let set = self.services.context.partials.get(id).await.unwrap();
             let partials = txid_shared::sealed::open_partials(&key, id, &set).unwrap();
@@ -231,15 +236,14 @@ impl Scene {
 
     /// The partial alone: as if the worker died before it decided. True when the set is full.
     pub(crate) async fn partial_is_in(&self, id: VerificationId, stage: Stage) -> bool {
-        self.join(id, partial(stage).result).await
+        self.join(id, &partial(stage)).await
     }
 
-    async fn join(&self, id: VerificationId, result: StageResult) -> bool {
-        let (case, stage) = (self.case(id).await, result.stage());
+    async fn join(&self, id: VerificationId, partial: &Partial) -> bool {
+        let (case, stage) = (self.case(id).await, partial.result.stage());
         let context = &self.services.context;
         let key = context.store.data_key(&case).await.unwrap();
-        let partial = Partial { result, models: BTreeMap::new(), timing: Timing::default() };
-        let sealed = seal_partial(&key, id, stage, &partial).unwrap();
+        let sealed = seal_partial(&key, id, stage, partial).unwrap();
         context.partials.join(id, stage, sealed, case.stages.len()).await.unwrap().is_some()
     }
 
@@ -310,7 +314,7 @@ fn partial(stage: Stage) -> Partial {
             StageResult::Unable(Unable { stage: other, class: "test".to_owned(), message: String::new() })
         }
     };
-    Partial { result, models: BTreeMap::new(), timing: Timing::default() }
+    Partial::of(result)
 }
 
 pub(crate) fn jpeg(width: u32, height: u32) -> Vec<u8> {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Batch {
-    #[schema(value_type = String, example = "batch_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "batch_01JDC3Z5V00000000000000000")]
     pub id: BatchId,
     /// Always `identity.batch`.
     pub object: String,
@@ -42,7 +42,7 @@ pub struct Batch {
     pub error: Option<BatchFault>,
     /// The batch whose rows without a verdict these are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "batch_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = Option<String>, example = "batch_01JDC3Z5V00000000000000000")]
     pub retry_of: Option<BatchId>,
 }
 
@@ -79,6 +79,9 @@ pub struct Preflight {
     pub rows_with_faults: i64,
     /// The same document as an earlier row.
     pub duplicates: i64,
+    /// Rows whose front is the same file as that of a verification that the account has already.
+    #[serde(default)]
+    pub known_to_account: i64,
     /// Error code → rows.
     pub faults: BTreeMap<String, i64>,
     /// The first of them; all are in the file `preflight`.

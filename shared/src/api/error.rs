@@ -105,7 +105,7 @@ pub struct ErrorDetail {
     /// The request field the error is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
-    #[schema(value_type = String, example = "req_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "req_01JDC3Z5V00000000000000000")]
     pub request_id: String,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ pub const API_VERSION: &str = "2025-01-01";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// The same over every attempt, replay and resend: what a receiver remembers to drop repetitions.
-    #[schema(value_type = String, example = "evt_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "evt_01JDC3Z5V00000000000000000")]
     pub id: EventId,
     #[serde(rename = "type")]
     pub event_type: EventType,
@@ -48,7 +48,7 @@ impl Event {
 /// field of the full event stays out until somebody puts it here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ThinEvent {
-    #[schema(value_type = String, example = "evt_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "evt_01JDC3Z5V00000000000000000")]
     id: EventId,
     #[serde(rename = "type")]
     event_type: EventType,

@@ -2,6 +2,7 @@
 
 mod active;
 mod batch;
+mod duplicate;
 mod error;
 mod event;
 mod request;
@@ -11,6 +12,7 @@ mod webhook;
 
 pub use active::*;
 pub use batch::*;
+pub use duplicate::*;
 pub use error::*;
 pub use event::*;
 pub use request::*;

@@ -82,7 +82,7 @@ pub struct VerifyForm {
 /// The answer to an asynchronous request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     pub id: crate::ids::VerificationId,
     /// Always `identity.verification`.
     pub object: String,

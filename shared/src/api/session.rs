@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// A session that nobody completed in time. Its uploads are gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExpiredSession {
-    #[schema(value_type = String, example = "sess_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "sess_01JDC3Z5V00000000000000000")]
     pub id: SessionId,
     /// Always `identity.session`.
     pub object: String,

@@ -1,6 +1,6 @@
 //! The verification as `GET /v1/identity/verifications/{id}` and the webhooks show it.
 
-use super::ActiveLiveness;
+use super::{ActiveLiveness, DuplicateCheck};
 use crate::ids::VerificationId;
 use crate::partial::{Agreement, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, Timing};
 use crate::words::{
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verification {
-    #[schema(value_type = String, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "ver_01JDC3Z5V00000000000000000")]
     pub id: VerificationId,
     /// Always `identity.verification`.
     pub object: String,
@@ -32,7 +32,7 @@ pub struct Verification {
     pub expires_at: Option<jiff::Timestamp>,
     /// The verification that this one tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = Option<String>, example = "ver_01JDC3Z5V00000000000000000")]
     pub retry_of: Option<VerificationId>,
     /// What a person decided on a `manual_review`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +135,8 @@ pub struct Checks {
     pub data_validation: Option<DataValidationCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_verification: Option<AgeVerificationCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<DuplicateCheck>,
 }
 
 /// What every check says.
@@ -294,6 +296,7 @@ impl Checks {
             self.fraud.as_ref().map(|c| &c.outcome),
             self.data_validation.as_ref().map(|c| &c.outcome),
             self.age_verification.as_ref().map(|c| &c.outcome),
+            self.duplicate.as_ref().map(|c| &c.outcome),
         ]
         .into_iter()
         .flatten()

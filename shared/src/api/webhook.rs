@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Webhook {
-    #[schema(value_type = String, example = "wh_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "wh_01JDC3Z5V00000000000000000")]
     pub id: EndpointId,
     /// Always `webhook`.
     pub object: String,
@@ -44,7 +44,7 @@ impl Webhook {
 /// One event to one endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
-    #[schema(value_type = String, example = "dlv_01JDC3Z5V0000000000000000")]
+    #[schema(value_type = String, example = "dlv_01JDC3Z5V00000000000000000")]
     pub id: DeliveryId,
     /// Always `webhook.delivery`.
     pub object: String,

@@ -5,7 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hkdf::{HKDF_SHA256, Salt};
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Layout of sealed bytes: this version, 12 bytes of nonce, ciphertext, 16 bytes of tag.
@@ -66,7 +67,13 @@ pub fn needs_share(wrapped: &[u8]) -> bool {
 /// AES-256-GCM with a random nonce. `place` (associated data) binds the bytes to where they belong,
 /// so that one row's ciphertext cannot be passed off as another's.
 #[derive(Clone)]
-pub struct SealingKey(std::sync::Arc<LessSafeKey>);
+pub struct SealingKey(std::sync::Arc<Purposes>);
+
+/// One key for each purpose, all from the same bytes.
+struct Purposes {
+    sealing: LessSafeKey,
+    hashing: hmac::Key,
+}
 
 impl std::fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,8 +83,23 @@ impl std::fmt::Debug for SealingKey {
 
 impl SealingKey {
     fn from_bytes(bytes: &[u8]) -> Result<Self, CryptoError> {
-        let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| CryptoError::Unreadable)?;
-        Ok(Self(std::sync::Arc::new(LessSafeKey::new(key))))
+        let sealing = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| CryptoError::Unreadable)?;
+        let hashing = hashing_key(&Prk::new_less_safe(HKDF_SHA256, bytes))?;
+        Ok(Self(std::sync::Arc::new(Purposes { sealing: LessSafeKey::new(sealing), hashing })))
+    }
+
+    /// Tells whether two texts are the same to whoever has the key, and nothing to others.
+    pub fn keyed_hash(&self, place: &str, text: &str) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.0.hashing);
+        context.update(place.as_bytes());
+        context.update(b"/");
+        context.update(text.as_bytes());
+        let tag = context.sign();
+        let mut hash = [0; 16];
+        for (to, from) in hash.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        hash
     }
 
     pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, CryptoError> {
@@ -89,6 +111,7 @@ impl SealingKey {
         sealed.extend_from_slice(plain);
         let tag = self
             .0
+            .sealing
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(place.as_bytes()),
@@ -108,6 +131,7 @@ impl SealingKey {
         let mut buffer = ciphertext.to_vec();
         let length = self
             .0
+            .sealing
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(place.as_bytes()), &mut buffer)
             .map_err(|_| CryptoError::Unreadable)?
             .len();
@@ -155,8 +179,14 @@ impl SealingKey {
         let secret = Salt::new(HKDF_SHA256, share.bytes()).extract(half);
         let info = [b"txid data key/".as_slice(), place.as_bytes()];
         let key = secret.expand(&info, &AES_256_GCM).map_err(|_| CryptoError::Unreadable)?;
-        Ok(Self(std::sync::Arc::new(LessSafeKey::new(UnboundKey::from(key)))))
+        let (sealing, hashing) = (LessSafeKey::new(UnboundKey::from(key)), hashing_key(&secret)?);
+        Ok(Self(std::sync::Arc::new(Purposes { sealing, hashing })))
     }
+}
+
+fn hashing_key(secret: &Prk) -> Result<hmac::Key, CryptoError> {
+    let key = secret.expand(&[b"txid keyed hash"], hmac::HMAC_SHA256).map_err(|_| CryptoError::Unreadable)?;
+    Ok(hmac::Key::from(key))
 }
 
 /// Not the place of a whole key: neither passes for the other when somebody changes the first byte.

@@ -108,11 +108,7 @@ fn without_frames_nothing_is_passed() {
 }
 
 fn decided(live: LivenessResult) -> (CheckStatus, Option<bool>, Vec<(ReasonCode, Severity)>) {
-    let partial = crate::partial::Partial {
-        result: crate::partial::StageResult::Liveness(live),
-        models: BTreeMap::new(),
-        timing: crate::partial::Timing::default(),
-    };
+    let partial = crate::partial::Partial::of(crate::partial::StageResult::Liveness(live));
     let question = Question {
         checks: &[Check::Liveness],
         thresholds: &Thresholds::default(),
@@ -120,6 +116,7 @@ fn decided(live: LivenessResult) -> (CheckStatus, Option<bool>, Vec<(ReasonCode,
         challenges: &[Challenge::Blink],
         declared: None,
         repeated: None,
+        looked: None,
         today: jiff::civil::date(2026, 11, 25),
     };
     let verdict =

@@ -3,12 +3,14 @@
 mod active;
 mod age;
 mod data;
+mod duplicate;
 mod face;
 mod fraud;
 mod names;
 mod reading;
 mod verdict;
 
+pub use duplicate::{Looked, document_key};
 pub use verdict::{Decision, Question, decide};
 
 use ring::digest::{SHA256, digest};
@@ -52,6 +54,7 @@ pub struct Rules {
     pub liveness: LivenessRules,
     pub fraud: FraudRules,
     pub age_verification: AgeRules,
+    pub duplicate: DuplicateRules,
     pub risk: RiskRules,
 }
 
@@ -134,6 +137,17 @@ pub struct AgeRules {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct DuplicateRules {
+    /// −1..1
+    pub same_face_cosine: f32,
+    /// −1..1
+    pub same_holder_cosine: f32,
+    pub same_image_bits: u32,
+    pub most_matches: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RiskRules {
     /// A risk score of this and more needs a person's eyes.
     pub review_from: u32,
@@ -142,6 +156,7 @@ pub struct RiskRules {
     pub face_mismatch: Contribution,
     pub liveness_failed: Contribution,
     pub data_inconsistency: Contribution,
+    pub duplicate: Contribution,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

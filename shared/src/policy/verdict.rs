@@ -1,9 +1,10 @@
 //! Puts the checks together: status, reasons in order of weight, a risk score that adds up.
 
-use super::{Policy, Rules, Thresholds, age, data, face, fraud, reading};
+use super::{Looked, Policy, Rules, Thresholds, age, data, duplicate, face, fraud, reading};
 use crate::api::{
-    AgeVerificationCheck, CheckOutcome, Checks, DataValidationCheck, FaceMatchCheck, FraudCheck,
-    FraudSignals, LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor, Verdict,
+    AgeVerificationCheck, CheckOutcome, Checks, DataValidationCheck, DuplicateCheck, FaceMatchCheck,
+    FraudCheck, FraudSignals, LivenessCheck, LivenessSignals, OcrCheck, PolicyUsed, Reason, RiskFactor,
+    Verdict,
 };
 use crate::partial::{OcrResult, Partial, StageResult, Unable};
 use crate::words::{
@@ -27,6 +28,8 @@ pub struct Question<'a> {
     /// An image that is the same file as one before it: one file cannot be the front, the back and
     /// the person.
     pub repeated: Option<ImageRole>,
+    /// What was found to be like it; `None` where nobody looked.
+    pub looked: Option<&'a Looked>,
     /// The day the verification was accepted (UTC), so that a replay tomorrow decides the same.
     pub today: Date,
 }
@@ -70,7 +73,7 @@ pub fn decide(question: &Question<'_>, partials: &BTreeMap<Stage, Partial>, poli
 }
 
 fn asks_for_fields(checks: &[Check]) -> bool {
-    checks.iter().any(|check| check.stage() == Stage::Ocr)
+    checks.iter().any(|check| *check != Check::Duplicate && check.stage() == Stage::Ocr)
 }
 
 fn answer(
@@ -101,6 +104,10 @@ fn answer(
         }
         (Check::Fraud, Some(StageResult::Fraud(fraud))) => {
             checks.fraud = Some(fraud::check(fraud, ocr, &rules.fraud, findings));
+        }
+        (Check::Duplicate, Some(StageResult::Ocr(_))) if question.looked.is_some() => {
+            checks.duplicate =
+                question.looked.map(|looked| duplicate::check(looked, &rules.duplicate, findings));
         }
         (_, other) => {
             let unable = match other {
@@ -165,6 +172,7 @@ fn unable_to_check(
             checks.age_verification =
                 Some(AgeVerificationCheck { outcome, age_years: None, minimum_age_years });
         }
+        Check::Duplicate => checks.duplicate = Some(DuplicateCheck::of_nothing(outcome)),
     }
 }
 
@@ -214,7 +222,7 @@ pub(super) struct Findings<'a> {
 const HIGHEST_RISK: u32 = 1000;
 
 impl<'a> Findings<'a> {
-    fn new(rules: &'a Rules) -> Self {
+    pub(super) fn new(rules: &'a Rules) -> Self {
         Self { rules, factors: Vec::new(), document_fraud: 0 }
     }
 
@@ -241,6 +249,10 @@ impl<'a> Findings<'a> {
         self.add(code, self.rules.risk.data_inconsistency.weight(strength));
     }
 
+    pub(super) fn duplicate(&mut self, strength: f32, code: &str) {
+        self.add(code, self.rules.risk.duplicate.weight(strength));
+    }
+
     pub(super) fn document_fraud(&mut self, code: &str, score: f32, certain: bool) {
         let rule =
             if certain { self.rules.risk.document_fraud } else { self.rules.risk.document_fraud_suspected };
@@ -251,7 +263,7 @@ impl<'a> Findings<'a> {
         self.document_fraud.min(HIGHEST_RISK)
     }
 
-    fn risk(mut self) -> (u32, Vec<RiskFactor>) {
+    pub(super) fn risk(mut self) -> (u32, Vec<RiskFactor>) {
         let mut score = 0;
         for factor in &mut self.factors {
             factor.weight = factor.weight.min(HIGHEST_RISK - score);

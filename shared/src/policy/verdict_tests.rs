@@ -2,14 +2,13 @@ use super::*;
 use crate::partial::{
     Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldComparison, FieldSource, FraudKind,
     FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat, OcrResult, SideReading,
-    Timing,
 };
 use jiff::civil::date;
 
 const POLYGON: crate::partial::Polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
 
 fn partial(result: StageResult) -> Partial {
-    Partial { result, models: BTreeMap::new(), timing: Timing::default() }
+    Partial::of(result)
 }
 
 fn field(value: &str) -> Field {
@@ -86,6 +85,7 @@ fn decided_with(
         challenges: &[],
         declared: None,
         repeated: None,
+        looked: None,
         today: date(2026, 11, 22),
     };
     decided_on(&question, &partials)
@@ -314,6 +314,7 @@ fn declared(country: &str, document: DocumentType, read: &[(&str, &str)], lines_
         challenges: &[],
         declared: Some((country, document)),
         repeated: None,
+        looked: None,
         today: date(2026, 11, 22),
     };
     decided_on(&question, &BTreeMap::from([(Stage::Ocr, partial(StageResult::Ocr(ocr)))]))
@@ -356,6 +357,7 @@ fn one_file_in_two_roles_is_not_verified() {
         challenges: &[],
         declared: None,
         repeated: Some(ImageRole::DocumentBack),
+        looked: None,
         today: date(2026, 11, 22),
     };
     let ocr = BTreeMap::from([(Stage::Ocr, partial(StageResult::Ocr(good_ocr())))]);

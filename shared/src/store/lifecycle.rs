@@ -137,6 +137,11 @@ impl Store {
                UPDATE deliveries SET state = 'failed', finished_at = $3, lease_token = NULL,
                  failure = 'verification_erased'
                FROM told WHERE deliveries.event_id = told.id AND deliveries.state = 'pending'
+             ), unremembered AS (
+               DELETE FROM likenesses USING erased WHERE likenesses.verification_id = erased.id
+             ), unlike AS (
+               DELETE FROM lookalikes USING erased
+               WHERE lookalikes.verification_id = erased.id OR lookalikes.other_id = erased.id
              ), unpublished AS (
                DELETE FROM outbox USING erased WHERE outbox.verification_id = erased.id
              ), failures AS (
@@ -176,11 +181,17 @@ impl Store {
         Ok(ids(rows))
     }
 
-    /// Share and blobs are gone.
+    /// Share and blobs are gone. What was remembered while the erasure ran goes now.
     pub async fn nothing_remains(&self, id: VerificationId) -> Result<(), StoreError> {
         sqlx::query(
             "/* nothing_remains */ WITH uploads AS (
                UPDATE sessions SET remains = false WHERE verification_id = $1 AND remains
+             ), unremembered AS (
+               DELETE FROM likenesses WHERE verification_id = $1
+                 AND EXISTS (SELECT 1 FROM verifications WHERE id = $1 AND remains)
+             ), unlike AS (
+               DELETE FROM lookalikes WHERE (verification_id = $1 OR other_id = $1)
+                 AND EXISTS (SELECT 1 FROM verifications WHERE id = $1 AND remains)
              )
              UPDATE verifications SET remains = false WHERE id = $1 AND remains",
         )

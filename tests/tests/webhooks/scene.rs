@@ -2,7 +2,6 @@
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use txid_shared::blobs::crypto::DataKey;
@@ -10,7 +9,7 @@ use txid_shared::clock::{Clock, MockClock};
 use txid_shared::conclude::conclude;
 use txid_shared::config::Secret;
 use txid_shared::ids::{AccountId, VerificationId};
-use txid_shared::partial::{Partial, Timing};
+use txid_shared::partial::Partial;
 use txid_shared::request::SealedRequest;
 use txid_shared::services::Services;
 use txid_shared::store::{Acceptance, Declared, NewKey, Retention, Store};
@@ -123,11 +122,7 @@ impl Scene {
         };
         store.accept(&acceptance).await.unwrap();
         let case = store.case(id).await.unwrap().unwrap();
-        let partial = |stage: &Stage| Partial {
-            result: good_result(*stage),
-            models: BTreeMap::new(),
-            timing: Timing::default(),
-        };
+        let partial = |stage: &Stage| Partial::of(good_result(*stage));
         let partials = Stage::ALL.iter().map(|stage| (*stage, partial(stage))).collect();
         assert!(conclude(&self.services.context, &case, &key, &partials).await.unwrap());
         id

@@ -196,7 +196,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::Images;
     use std::sync::mpsc;
     use txid_shared::partial::{FraudResult, StageResult, Timing};
 
@@ -240,7 +239,7 @@ mod tests {
     }
 
     fn input(label: &str) -> StageInput {
-        StageInput { images: Images::default(), country: Some(label.to_owned()), document_type: None }
+        StageInput { country: Some(label.to_owned()), ..StageInput::default() }
     }
 
     fn queued(pool: &InferencePool) -> usize {

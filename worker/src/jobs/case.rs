@@ -12,7 +12,7 @@ use txid_shared::blobs::crypto::SealingKey;
 use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::ids::VerificationId;
 use txid_shared::store::{Case, Store, StoreError};
-use txid_shared::words::{ImageRole, Stage};
+use txid_shared::words::{Check, ImageRole, Stage};
 
 /// Open cases kept besides the byte bound, so that stages without images are shared as well.
 const OPEN_CASES: usize = 1024;
@@ -128,6 +128,7 @@ impl Cases {
             images,
             country: declared.map(|declared| declared.country.clone()),
             document_type: declared.map(|declared| declared.document_type),
+            likeness: open.case.checks.contains(&Check::Duplicate),
         })
     }
 

@@ -14,7 +14,7 @@ use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::conclude::{ConcludeError, Context, conclude};
 use txid_shared::config::{self, ms};
 use txid_shared::ids::DocumentId;
-use txid_shared::partial::{Evidence, Partial, StageResult, Timing, Unable};
+use txid_shared::partial::{Evidence, Partial, StageResult, Unable};
 use txid_shared::partials::Sealed;
 use txid_shared::queue::{Job, Received};
 use txid_shared::sealed::{open_partial, seal_partial};
@@ -156,7 +156,8 @@ impl Runner {
                         self.keep_evidence(open, evidence).await;
                     }
                 }
-                Ran::Partial(Box::new(Partial { result, models: self.models(stage), timing }))
+                let models = self.models(stage);
+                Ran::Partial(Box::new(Partial { result, models, timing, likeness: completed.likeness }))
             }
             Outcome::Retry { class, message } => Ran::Failed { class, message },
             Outcome::Refused { class, message } => self.unable(stage, class, &message),
@@ -246,11 +247,8 @@ impl Runner {
 }
 
 fn unable(stage: Stage, class: &str, message: &str) -> Partial {
-    Partial {
-        result: StageResult::Unable(Unable { stage, class: class.to_owned(), message: message.to_owned() }),
-        models: BTreeMap::new(),
-        timing: Timing::default(),
-    }
+    let (class, message) = (class.to_owned(), message.to_owned());
+    Partial::of(StageResult::Unable(Unable { stage, class, message }))
 }
 
 /// Repeats until it works: a service that is away costs time, not attempts and not verdicts.

@@ -16,6 +16,7 @@ pub mod ocr;
 use crate::inference::Engine;
 use std::sync::Arc;
 use txid_imaging::SourceImage;
+use txid_shared::likeness::Likeness;
 use txid_shared::partial::{StageResult, Timing};
 use txid_shared::words::{DocumentType, ImageRole, Stage as StageName};
 
@@ -46,12 +47,14 @@ impl Images {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct StageInput {
     pub images: Images,
     /// ISO 3166-1 alpha-2; absent in one-shot calls.
     pub country: Option<String>,
     pub document_type: Option<DocumentType>,
+    /// Whether to tell what later submissions are compared with.
+    pub likeness: bool,
 }
 
 /// How a stage run ended. The runtime, not the stage, maps it to writes and acknowledgements.
@@ -72,7 +75,14 @@ pub enum Outcome {
 
 impl Outcome {
     pub fn completed(result: StageResult, timing: Timing) -> Self {
-        Self::Completed(Box::new(Completed { result, timing }))
+        Self::Completed(Box::new(Completed { result, timing, likeness: Likeness::default() }))
+    }
+
+    pub fn with_likeness(mut self, likeness: Likeness) -> Self {
+        if let Self::Completed(completed) = &mut self {
+            completed.likeness = likeness;
+        }
+        self
     }
 }
 
@@ -81,6 +91,7 @@ pub struct Completed {
     pub result: StageResult,
     /// `queue_ms` is filled in by the runtime.
     pub timing: Timing,
+    pub likeness: Likeness,
 }
 
 /// Synchronous and CPU-bound: runs on an inference thread that lends it its sessions.

@@ -51,6 +51,7 @@ pub(crate) fn measure(
                             images: sample.images(),
                             country: Some("MA".to_owned()),
                             document_type: Some(DocumentType::NationalId),
+                            ..StageInput::default()
                         };
                         for stage in stages {
                             engine.take_models_ms();

@@ -7,9 +7,10 @@ pub use similarity::{OPERATING_COSINE, OPERATING_SIMILARITY, similarity};
 
 use super::faces::{self, Face, FaceError, FaceQuality};
 use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
-use crate::inference::Engine;
+use crate::inference::{Engine, Model};
 use std::sync::Arc;
-use txid_imaging::RgbImage;
+use txid_imaging::{RgbImage, perceptual_hash};
+use txid_shared::likeness::{FaceCode, Likeness};
 use txid_shared::partial::{FaceMatchOutcome, FaceMatchResult, StageResult};
 use txid_shared::words::{ImageRole, Stage as StageName};
 
@@ -25,7 +26,10 @@ impl Stage for FaceMatch {
     fn run(&self, input: &StageInput, engine: &mut Engine) -> Outcome {
         let mut clock = StageClock::start(engine);
         match compare(input, engine, &mut clock) {
-            Ok(result) => Outcome::completed(StageResult::FaceMatch(result), clock.timing(engine)),
+            Ok((result, likeness)) => {
+                let outcome = Outcome::completed(StageResult::FaceMatch(result), clock.timing(engine));
+                if input.likeness { outcome.with_likeness(likeness) } else { outcome }
+            }
             Err(failure) => failure.into_outcome(),
         }
     }
@@ -42,29 +46,42 @@ fn compare(
     input: &StageInput,
     engine: &mut Engine,
     clock: &mut StageClock,
-) -> Result<FaceMatchResult, StageFailure> {
+) -> Result<(FaceMatchResult, Likeness), StageFailure> {
     let document = largest_face(input, ImageRole::DocumentFront, engine, clock)?;
     let selfie = largest_face(input, ImageRole::Selfie, engine, clock)?;
     let found = |(subject, _): &(Option<Subject>, usize)| {
         subject.as_ref().map(|subject| subject.face.found(subject.role))
     };
     let faces = [&document, &selfie].into_iter().filter_map(found).collect();
+    let mut likeness = Likeness::default();
+    if let Some(hash) = selfie
+        .0
+        .as_ref()
+        .and_then(|subject| perceptual_hash(&subject.picture).ok())
+        .filter(|_| input.likeness)
+    {
+        likeness.images.insert(ImageRole::Selfie, hash);
+    }
     let without = |outcome| FaceMatchResult { outcome, faces, issues: Vec::new() };
     // Documents often carry a second, smaller print of the portrait: only the selfie can have
     // several people on it.
     let (document, (selfie, comparable)) = match (document.0, selfie) {
-        (None, _) => return Ok(without(FaceMatchOutcome::NoFace { image: ImageRole::DocumentFront })),
-        (_, (None, _)) => return Ok(without(FaceMatchOutcome::NoFace { image: ImageRole::Selfie })),
+        (None, _) => {
+            return Ok((without(FaceMatchOutcome::NoFace { image: ImageRole::DocumentFront }), likeness));
+        }
+        (_, (None, _)) => {
+            return Ok((without(FaceMatchOutcome::NoFace { image: ImageRole::Selfie }), likeness));
+        }
         (Some(document), (Some(selfie), comparable)) => (document, (selfie, comparable)),
     };
     if comparable > 1 {
         let outcome = FaceMatchOutcome::SeveralFaces { image: ImageRole::Selfie, count: comparable };
-        return Ok(without(outcome));
+        return Ok((without(outcome), likeness));
     }
-    let cosine = embedding::cosine(
-        &embedding::embed(engine, &document.picture, &document.face)?,
-        &embedding::embed(engine, &selfie.picture, &selfie.face)?,
-    );
+    let person = embedding::embed(engine, &selfie.picture, &selfie.face)?;
+    let cosine = embedding::cosine(&embedding::embed(engine, &document.picture, &document.face)?, &person);
+    let model = engine.digests(&[Model::FaceEmbedding]).into_values().next().unwrap_or_default();
+    likeness.face = Some(FaceCode::new(&model, &person));
     let qualities = [&document, &selfie].map(|subject| FaceQuality::of(&subject.picture, &subject.face));
     let [document_quality, selfie_quality] = qualities;
     let outcome = FaceMatchOutcome::Compared {
@@ -79,7 +96,7 @@ fn compare(
             issue
         }));
     }
-    Ok(result)
+    Ok((result, likeness))
 }
 
 /// The largest face of an image, and how many compete with it.

@@ -22,12 +22,13 @@ mod text_regions;
 mod visual;
 mod zone;
 
-use super::{Completed, Outcome, Stage, StageClock, StageInput};
+use super::{Outcome, Stage, StageClock, StageInput};
 use crate::inference::{Engine, InferenceError};
 use jiff::civil::Date;
 use recognition::Charset;
 use std::sync::OnceLock;
-use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues};
+use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, SourceImage, document_issues, perceptual_hash};
+use txid_shared::likeness::Likeness;
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 
@@ -90,6 +91,15 @@ impl Ocr {
     }
 }
 
+/// Of the document's pictures, where it is asked for.
+fn likeness(input: &StageInput) -> Likeness {
+    let sides = input.images.document_sides().filter(|_| input.likeness);
+    // What cannot be scaled was not read either.
+    let hash = |source: &SourceImage| perceptual_hash(&*source.scaled(DOCUMENT_MEASURED_PX)?);
+    let images = sides.filter_map(|(role, source)| Some((role, hash(source).ok()?)));
+    Likeness { images: images.collect(), face: None }
+}
+
 impl Stage for Ocr {
     fn name(&self) -> StageName {
         StageName::Ocr
@@ -105,7 +115,7 @@ impl Stage for Ocr {
         match self.read(input, engine) {
             Ok(result) => {
                 let timing = clock.timing(engine);
-                Outcome::Completed(Box::new(Completed { result: StageResult::Ocr(result), timing }))
+                Outcome::completed(StageResult::Ocr(result), timing).with_likeness(likeness(input))
             }
             Err(OcrError::Image(error)) => {
                 Outcome::Refused { class: error.class(), message: error.to_string() }
