@@ -106,7 +106,7 @@ async fn look(
     let document = document_key(partials, declared, &context.policy.rules.ocr)
         .map(|document| account_key.keyed_hash("document", &document));
     let (document_number, face) = (document.is_some(), likeness.face.is_some());
-    let images = likeness.images.keys().copied().collect();
+    let images = likeness.images();
     let probe = Probe { document, likeness };
     let limits = Limits::from(&context.policy.rules.duplicate);
     let (lookalikes, compared_with) =

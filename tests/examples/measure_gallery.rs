@@ -4,12 +4,10 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
 use std::time::Instant;
 use txid_shared::ids::VerificationId;
-use txid_shared::likeness::{FaceCode, Gallery, Likeness, Limits, PerceptualHash, Probe};
+use txid_shared::likeness::{FaceCode, Front, Gallery, Likeness, Limits, PerceptualHash, Probe};
 use txid_shared::policy::Policy;
-use txid_shared::words::ImageRole;
 
 const DIMENSIONS: usize = 192;
 const SEARCHES: usize = 50;
@@ -63,10 +61,9 @@ fn direction(random: &mut StdRng) -> Vec<f32> {
 }
 
 fn likeness(random: &mut StdRng, face: &[f32]) -> Likeness {
-    let roles = [ImageRole::DocumentFront, ImageRole::DocumentBack, ImageRole::Selfie];
-    let images: BTreeMap<_, _> =
-        roles.into_iter().map(|role| (role, PerceptualHash(random.random()))).collect();
-    Likeness { images, face: Some(FaceCode::new("measured", face)) }
+    let mut hash = || PerceptualHash(random.random());
+    let front = Some(Front { whole: hash(), portrait: hash() });
+    Likeness { front, selfie: Some(hash()), face: Some(FaceCode::new("measured", face)) }
 }
 
 fn resident_mb() -> f64 {

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::Arc;
 use txid_imaging::{SourceImage, resize};
+use txid_shared::likeness::Likeness;
 use txid_shared::partial::{FaceMatchOutcome, FaceMatchResult, LivenessOutcome, LivenessResult, StageResult};
+use txid_shared::policy::Policy;
 use txid_shared::words::{ImageRole, Stage as StageName};
 use txid_worker::inference::manifest::{Manifest, default_cache_folder};
 use txid_worker::inference::{Engine, ModelError, ModelFiles};
@@ -167,6 +169,67 @@ fn photographs_of_one_person_match_and_those_of_two_do_not() {
             assert!(confidence > 0.9, "{document} and {selfie}: sharp, large photographs, {confidence}");
         }
     }
+}
+
+/// What is remembered of a pair of pictures.
+fn likeness(scene: &mut Scene, document: Vec<u8>, selfie: Vec<u8>) -> Likeness {
+    let input = StageInput { images: pair(document, selfie), likeness: true, ..StageInput::default() };
+    match FaceMatch.run(&input, &mut scene.engine) {
+        Outcome::Completed(completed) => completed.likeness,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A card of one design, with this portrait on it.
+fn card(portrait: &RgbImage) -> RgbImage {
+    let mut card = RgbImage::from_fn(1600, 1010, |x, y| {
+        if y % 90 < 14 && x > 620 && (x / 40 + y / 90) % 5 != 0 { Rgb([40, 40, 60]) } else { PAPER }
+    });
+    imageops::replace(&mut card, &resize(portrait, 420, 520).unwrap(), 90, 240);
+    card
+}
+
+#[test]
+fn a_picture_is_known_again_and_another_card_of_the_design_is_not() {
+    let Some(mut scene) = scene() else { return };
+    let limit = Policy::default().rules.duplicate.same_image_bits;
+    let one = scene.picture("obama");
+    let jpeg = |picture: &RgbImage, quality| {
+        let mut bytes = Vec::new();
+        picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality)).unwrap();
+        bytes
+    };
+    let first = likeness(&mut scene, jpeg(&card(&one), 92), jpeg(&one, 92));
+    let (front, selfie) = (first.front.unwrap(), first.selfie.unwrap());
+    let copies = [
+        (jpeg(&card(&one), 50), jpeg(&one, 40)),
+        (jpeg(&scaled(&card(&one), 0.6), 70), jpeg(&scaled(&one, 0.5), 70)),
+        (
+            jpeg(&imageops::colorops::brighten(&card(&one), 20), 80),
+            jpeg(&imageops::colorops::brighten(&one, 20), 80),
+        ),
+    ];
+    for (document, person) in copies {
+        let copy = likeness(&mut scene, document, person);
+        let (of_front, of_selfie) = (
+            front.within(&copy.front.unwrap(), 256).unwrap(),
+            selfie.within(&copy.selfie.unwrap(), 256).unwrap(),
+        );
+        println!("a copy: front {of_front} bits, selfie {of_selfie}");
+        assert!(of_front <= limit && of_selfie <= limit, "{of_front} {of_selfie}");
+    }
+    for photograph in ["obama2", "obama3", OTHER_PERSON] {
+        let photograph = scene.picture(photograph);
+        let another = likeness(&mut scene, jpeg(&card(&photograph), 92), jpeg(&photograph, 92));
+        let whole = front.whole.within(&another.front.unwrap().whole, 256).unwrap();
+        let (of_front, of_selfie) = (
+            front.within(&another.front.unwrap(), 256).unwrap(),
+            selfie.within(&another.selfie.unwrap(), 256).unwrap(),
+        );
+        println!("another: whole card {whole} bits, with its portrait {of_front}, selfie {of_selfie}");
+        assert!(of_front > limit && of_selfie > limit, "{of_front} {of_selfie}");
+    }
+    assert!(first.face.is_some());
 }
 
 #[test]

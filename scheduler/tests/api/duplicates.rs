@@ -5,9 +5,8 @@ use super::batches::{file, open, show, until};
 use super::scene::{Scene, answer, base64, jpeg};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use txid_shared::ids::VerificationId;
-use txid_shared::likeness::{FaceCode, Likeness, PerceptualHash};
+use txid_shared::likeness::{FaceCode, Front, Likeness, PerceptualHash};
 use txid_shared::partial::{
     FaceMatchOutcome, FaceMatchResult, Field, FieldSource, OcrResult, Partial, StageResult,
 };
@@ -38,14 +37,13 @@ fn partials(seen: Seen) -> [Partial; 2] {
     let ocr = OcrResult { readable: true, fields, ..OcrResult::default() };
     let outcome = FaceMatchOutcome::Compared { similarity: 0.95, cosine: 0.8, confidence: 0.9 };
     let face = FaceMatchResult { outcome, faces: Vec::new(), issues: Vec::new() };
-    let images = BTreeMap::from([(ImageRole::DocumentFront, PerceptualHash([seen.front, 0, 0, 0]))]);
-    [
-        Partial { likeness: Likeness { images, face: None }, ..Partial::of(StageResult::Ocr(ocr)) },
-        Partial {
-            likeness: Likeness { images: BTreeMap::new(), face: Some(FaceCode::new("m", &seen.face)) },
-            ..Partial::of(StageResult::FaceMatch(face))
-        },
-    ]
+    let whole = PerceptualHash([seen.front; 4]);
+    let likeness = Likeness {
+        front: Some(Front { whole, portrait: whole }),
+        selfie: None,
+        face: Some(FaceCode::new("m", &seen.face)),
+    };
+    [Partial::of(StageResult::Ocr(ocr)), Partial { likeness, ..Partial::of(StageResult::FaceMatch(face)) }]
 }
 
 fn request(width: u32) -> Value {

@@ -2,7 +2,7 @@
 //! removal. `tests/examples/measure_gallery.rs` measures it against an HNSW graph; ARCHITECTURE.md has the figures. An
 //! index for larger accounts would take this one's place behind the same four methods.
 
-use super::{FaceCode, Likeness, PerceptualHash};
+use super::{FaceCode, Front, Likeness, PerceptualHash};
 use crate::ids::VerificationId;
 use crate::words::ImageRole;
 use std::collections::{BTreeMap, HashMap};
@@ -62,7 +62,8 @@ pub struct SameImage {
 pub struct Gallery {
     entries: Vec<Entry>,
     faces: BTreeMap<String, Faces>,
-    images: BTreeMap<ImageRole, Vec<(u32, PerceptualHash)>>,
+    fronts: Vec<(u32, Front)>,
+    selfies: Vec<(u32, PerceptualHash)>,
 }
 
 struct Entry {
@@ -99,9 +100,8 @@ impl Gallery {
         // Four billion entries would not fit into memory.
         let Ok(owner) = u32::try_from(self.entries.len()) else { return };
         self.entries.push(Entry { verification_id, document, removed: false });
-        for (role, hash) in &likeness.images {
-            self.images.entry(*role).or_default().push((owner, *hash));
-        }
+        self.fronts.extend(likeness.front.map(|front| (owner, front)));
+        self.selfies.extend(likeness.selfie.map(|selfie| (owner, selfie)));
         if let Some(face) = &likeness.face {
             self.faces.entry(face.model.clone()).or_default().add(owner, &face.values);
         }
@@ -117,9 +117,8 @@ impl Gallery {
             entry.removed = true;
             entry.document = None;
         }
-        for hashes in self.images.values_mut() {
-            hashes.retain(|(of, _)| *of != owner);
-        }
+        self.fronts.retain(|(of, _)| *of != owner);
+        self.selfies.retain(|(of, _)| *of != owner);
         for faces in self.faces.values_mut() {
             faces.remove(owner);
         }
@@ -135,13 +134,20 @@ impl Gallery {
                 }
             }
         }
-        for (role, hash) in &probe.likeness.images {
-            for (owner, other) in self.images.get(role).into_iter().flatten() {
-                if let Some(differing_bits) = hash.within(other, limits.same_image_bits) {
-                    let alike = found.entry(*owner).or_default();
-                    alike.images.push(SameImage { image: *role, differing_bits });
-                }
-            }
+        let most = limits.same_image_bits;
+        let front = probe.likeness.front.as_ref();
+        let fronts = front.into_iter().flat_map(|front| {
+            self.fronts.iter().filter_map(move |(owner, other)| Some((*owner, front.within(other, most)?)))
+        });
+        let selfie = probe.likeness.selfie.as_ref();
+        let selfies = selfie.into_iter().flat_map(|selfie| {
+            self.selfies.iter().filter_map(move |(owner, other)| Some((*owner, selfie.within(other, most)?)))
+        });
+        let fronts = fronts.map(|(owner, bits)| (owner, ImageRole::DocumentFront, bits));
+        for (owner, image, differing_bits) in
+            fronts.chain(selfies.map(|(owner, bits)| (owner, ImageRole::Selfie, bits)))
+        {
+            found.entry(owner).or_default().images.push(SameImage { image, differing_bits });
         }
         if let Some((face, faces)) =
             probe.likeness.face.as_ref().and_then(|face| Some((face, self.faces.get(&face.model)?)))
@@ -241,8 +247,11 @@ mod tests {
     }
 
     fn looking(document: u8, values: &[f32], image: u64) -> Probe {
-        let images = BTreeMap::from([(ImageRole::Selfie, PerceptualHash([image, 0, 0, 0]))]);
-        Probe { document: Some([document; 16]), likeness: Likeness { images, face: face(values) } }
+        let selfie = Some(PerceptualHash([image, 0, 0, 0]));
+        Probe {
+            document: Some([document; 16]),
+            likeness: Likeness { selfie, face: face(values), front: None },
+        }
     }
 
     fn gallery(of: &[Probe]) -> (Gallery, Vec<VerificationId>) {
@@ -292,6 +301,20 @@ mod tests {
     }
 
     #[test]
+    fn two_cards_of_one_design_are_told_apart_by_their_portraits() {
+        let card = |portrait| Probe {
+            document: None,
+            likeness: Likeness {
+                front: Some(Front { whole: PerceptualHash([0; 4]), portrait: PerceptualHash([portrait; 4]) }),
+                ..Likeness::default()
+            },
+        };
+        let (gallery, ids) = gallery(&[card(0), card(u64::MAX)]);
+        let found: Vec<_> = gallery.search(&card(1), &LIMITS).iter().map(|l| l.verification_id).collect();
+        assert_eq!(found, [ids[0]]);
+    }
+
+    #[test]
     fn what_was_removed_is_not_found_and_the_others_still_are() {
         let probe = looking(1, &[1.0, 0.0], 0);
         let (mut gallery, ids) = gallery(&[probe.clone(), probe.clone(), probe.clone()]);
@@ -318,8 +341,8 @@ mod tests {
         fn a_likeness_is_read_as_it_was_written(
             words in proptest::array::uniform4(proptest::num::u64::ANY), values in proptest::collection::vec(-1.0f32..1.0, 1..8),
         ) {
-            let images = BTreeMap::from([(ImageRole::DocumentBack, PerceptualHash(words))]);
-            let likeness = Likeness { images, face: face(&values) };
+            let front = Some(Front { whole: PerceptualHash(words), portrait: PerceptualHash(words) });
+            let likeness = Likeness { front, selfie: None, face: face(&values) };
             let text = serde_json::to_string(&likeness).unwrap();
             proptest::prop_assert_eq!(serde_json::from_str::<Likeness>(&text).unwrap(), likeness);
         }

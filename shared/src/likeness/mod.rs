@@ -11,28 +11,54 @@ use crate::words::ImageRole;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
 
 /// As far as the stages of one verification saw it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Likeness {
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub images: BTreeMap<ImageRole, PerceptualHash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Front>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selfie: Option<PerceptualHash>,
     /// Of the face on the selfie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub face: Option<FaceCode>,
 }
 
+/// The picture of a document. As a whole, scans of two cards of one design are nearly the same picture: only the
+/// portraits tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Front {
+    pub whole: PerceptualHash,
+    pub portrait: PerceptualHash,
+}
+
+impl Front {
+    /// Like [`PerceptualHash::within`], of the part that differs more.
+    pub fn within(&self, other: &Self, most: u32) -> Option<u32> {
+        let portrait = self.portrait.within(&other.portrait, most)?;
+        Some(self.whole.within(&other.whole, most)?.max(portrait))
+    }
+}
+
 impl Likeness {
     pub fn is_empty(&self) -> bool {
-        self.images.is_empty() && self.face.is_none()
+        *self == Self::default()
     }
 
     /// With what another stage saw.
-    pub fn and(mut self, other: Self) -> Self {
-        self.images.extend(other.images);
-        self.face = self.face.or(other.face);
-        self
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            front: self.front.or(other.front),
+            selfie: self.selfie.or(other.selfie),
+            face: self.face.or(other.face),
+        }
+    }
+
+    /// Pictures that can be compared.
+    pub fn images(&self) -> Vec<ImageRole> {
+        let known =
+            [(ImageRole::DocumentFront, self.front.is_some()), (ImageRole::Selfie, self.selfie.is_some())];
+        known.into_iter().filter_map(|(role, known)| known.then_some(role)).collect()
     }
 }
 

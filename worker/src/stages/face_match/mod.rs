@@ -9,8 +9,8 @@ use super::faces::{self, Face, FaceError, FaceQuality};
 use super::{Outcome, Stage, StageClock, StageFailure, StageInput};
 use crate::inference::{Engine, Model};
 use std::sync::Arc;
-use txid_imaging::{RgbImage, perceptual_hash};
-use txid_shared::likeness::{FaceCode, Likeness};
+use txid_imaging::{ImageError, RgbImage, perceptual_hash, warp_similarity};
+use txid_shared::likeness::{FaceCode, Front, Likeness};
 use txid_shared::partial::{FaceMatchOutcome, FaceMatchResult, StageResult};
 use txid_shared::words::{ImageRole, Stage as StageName};
 
@@ -27,13 +27,17 @@ impl Stage for FaceMatch {
         let mut clock = StageClock::start(engine);
         match compare(input, engine, &mut clock) {
             Ok((result, likeness)) => {
-                let outcome = Outcome::completed(StageResult::FaceMatch(result), clock.timing(engine));
-                if input.likeness { outcome.with_likeness(likeness) } else { outcome }
+                Outcome::completed(StageResult::FaceMatch(result), clock.timing(engine))
+                    .with_likeness(likeness)
             }
             Err(failure) => failure.into_outcome(),
         }
     }
 }
+
+/// Side of what counts as the portrait, in sides of the face's box: with hair and collar.
+const PORTRAIT_OF_FACE: f32 = 1.6;
+const PORTRAIT_PX: u32 = 128;
 
 /// A picture with the face in it that counts.
 struct Subject {
@@ -53,15 +57,10 @@ fn compare(
         subject.as_ref().map(|subject| subject.face.found(subject.role))
     };
     let faces = [&document, &selfie].into_iter().filter_map(found).collect();
-    let mut likeness = Likeness::default();
-    if let Some(hash) = selfie
-        .0
-        .as_ref()
-        .and_then(|subject| perceptual_hash(&subject.picture).ok())
-        .filter(|_| input.likeness)
-    {
-        likeness.images.insert(ImageRole::Selfie, hash);
-    }
+    let mut likeness = match input.likeness {
+        true => pictures(document.0.as_ref(), selfie.0.as_ref()).unwrap_or_default(),
+        false => Likeness::default(),
+    };
     let without = |outcome| FaceMatchResult { outcome, faces, issues: Vec::new() };
     // Documents often carry a second, smaller print of the portrait: only the selfie can have
     // several people on it.
@@ -81,7 +80,7 @@ fn compare(
     let person = embedding::embed(engine, &selfie.picture, &selfie.face)?;
     let cosine = embedding::cosine(&embedding::embed(engine, &document.picture, &document.face)?, &person);
     let model = engine.digests(&[Model::FaceEmbedding]).into_values().next().unwrap_or_default();
-    likeness.face = Some(FaceCode::new(&model, &person));
+    likeness.face = input.likeness.then(|| FaceCode::new(&model, &person));
     let qualities = [&document, &selfie].map(|subject| FaceQuality::of(&subject.picture, &subject.face));
     let [document_quality, selfie_quality] = qualities;
     let outcome = FaceMatchOutcome::Compared {
@@ -97,6 +96,23 @@ fn compare(
         }));
     }
     Ok((result, likeness))
+}
+
+/// What tells the pictures again.
+fn pictures(document: Option<&Subject>, selfie: Option<&Subject>) -> Result<Likeness, ImageError> {
+    let front = |subject: &Subject| {
+        let portrait = warp_similarity(
+            &subject.picture,
+            &subject.face.square(PORTRAIT_OF_FACE, PORTRAIT_PX),
+            PORTRAIT_PX,
+        );
+        Ok(Front { whole: perceptual_hash(&subject.picture)?, portrait: perceptual_hash(&portrait)? })
+    };
+    Ok(Likeness {
+        front: document.map(front).transpose()?,
+        selfie: selfie.map(|subject| perceptual_hash(&subject.picture)).transpose()?,
+        face: None,
+    })
 }
 
 /// The largest face of an image, and how many compete with it.

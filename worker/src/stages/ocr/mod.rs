@@ -27,8 +27,7 @@ use crate::inference::{Engine, InferenceError};
 use jiff::civil::Date;
 use recognition::Charset;
 use std::sync::OnceLock;
-use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, SourceImage, document_issues, perceptual_hash};
-use txid_shared::likeness::Likeness;
+use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 
@@ -91,15 +90,6 @@ impl Ocr {
     }
 }
 
-/// Of the document's pictures, where it is asked for.
-fn likeness(input: &StageInput) -> Likeness {
-    let sides = input.images.document_sides().filter(|_| input.likeness);
-    // What cannot be scaled was not read either.
-    let hash = |source: &SourceImage| perceptual_hash(&*source.scaled(DOCUMENT_MEASURED_PX)?);
-    let images = sides.filter_map(|(role, source)| Some((role, hash(source).ok()?)));
-    Likeness { images: images.collect(), face: None }
-}
-
 impl Stage for Ocr {
     fn name(&self) -> StageName {
         StageName::Ocr
@@ -115,7 +105,7 @@ impl Stage for Ocr {
         match self.read(input, engine) {
             Ok(result) => {
                 let timing = clock.timing(engine);
-                Outcome::completed(StageResult::Ocr(result), timing).with_likeness(likeness(input))
+                Outcome::completed(StageResult::Ocr(result), timing)
             }
             Err(OcrError::Image(error)) => {
                 Outcome::Refused { class: error.class(), message: error.to_string() }
