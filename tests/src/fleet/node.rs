@@ -60,6 +60,13 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// As the image sets it (`deploy/Dockerfile`).
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "1048576"),
+    ("MALLOC_TRIM_THRESHOLD_", "16777216"),
+];
+
 impl Node {
     /// Starts the process and waits until it says that it is ready.
     pub fn start(
@@ -73,6 +80,7 @@ impl Node {
         let (name, arguments) = role.program();
         let child = Command::new(binary(name)?)
             .args(arguments)
+            .envs(ALLOCATOR)
             .envs(settings)
             .envs(extra.iter().copied())
             .stdin(Stdio::null())
