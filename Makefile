@@ -15,7 +15,7 @@ export TXID_SERVICES_FOLDER := $(SERVICES)
 BUILD := $(CARGO) build --locked --workspace --bins
 RELEASE := $(BUILD) --release
 
-.PHONY: help contract-tools demo up test lint bench measure measure-batch models chart-tools setup services clean
+.PHONY: help contract-tools demo up test lint bench measure measure-batch measure-upgrade models chart-tools setup services clean
 
 help:
 	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration; times of single calls'
 	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
 	@echo 'make measure-batch ROWS=1000000   a batch through a fleet whose processes are killed meanwhile'
+	@echo 'make measure-upgrade OLD=commit    that commit and this one mixed under load: forward, back, forward'
 	@echo 'make models   fetch what the workers and the tests need into the cache'
 	@echo 'make setup    models, services and what checks the chart, so that make test needs no network'
 	@echo 'make clean    stop the services started here and remove what was built'
@@ -92,6 +93,15 @@ measure-batch:
 	@set -a; . "$(SERVICES)/env"; set +a; \
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	"$(TARGET)/release/bulk" --rows $(or $(ROWS),1000000)
+
+# OLD: the release before; without it the last commit before the newest migration.
+measure-upgrade:
+	$(BUILD)
+	@tests/services/ensure.sh start
+	@set -a; . "$(SERVICES)/env"; set +a; \
+	trap 'tests/services/ensure.sh stop' EXIT; \
+	old=$$(tests/older_release.sh $(OLD)); \
+	"$(TARGET)/debug/upgrade" --old "$$old"
 
 measure:
 	$(RELEASE)

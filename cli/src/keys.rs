@@ -38,6 +38,13 @@ pub enum KeysCommand {
         #[arg(long, default_value = "k1")]
         id: String,
     },
+    /// Wrap the keys of all accounts under the first of `keys.master`, beside a running fleet. Safe to repeat, and
+    /// goes on where it was interrupted. Exit status 1 where an account's key could not be opened.
+    Rewrap {
+        /// Accounts in one transaction.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        at_once: i64,
+    },
 }
 
 #[derive(Args)]
@@ -70,6 +77,7 @@ pub async fn run(config: Option<PathBuf>, command: KeysCommand) -> anyhow::Resul
     let now = Clock::System.now();
     match command {
         KeysCommand::Master { id } => println!("{}", MasterKeys::generate_entry(&id)?),
+        KeysCommand::Rewrap { at_once } => return rewrap(&open_store(config).await?, at_once, now).await,
         KeysCommand::List { account } => list(&open_store(config).await?, &account, now).await?,
         KeysCommand::Create(options) => create(&open_store(config).await?, options, now).await?,
         KeysCommand::Revoke { id } => {
@@ -91,6 +99,38 @@ pub async fn run(config: Option<PathBuf>, command: KeysCommand) -> anyhow::Resul
                 Rotation::NotActive => anyhow::bail!("{id} is revoked, expired or replaced"),
             }
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn rewrap(store: &Store, at_once: i64, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let (mut done, mut unreadable) = (0, 0);
+    let mut after = None;
+    loop {
+        let step = store.rewrap_account_keys(after, at_once, OPERATOR, now).await?;
+        done += step.done;
+        unreadable += step.unreadable;
+        txid_shared::crash::point("keys.rewrapped_some");
+        match step.last {
+            Some(last) => after = Some(last),
+            None => break,
+        }
+    }
+    let report = store.inspect_account_keys().await?;
+    println!(
+        "{done} account keys are wrapped anew; {} of all are under the first master key",
+        report.current
+    );
+    if unreadable > 0 {
+        eprintln!("{unreadable} could not be opened: their master key is not in keys.master");
+        return Ok(ExitCode::FAILURE);
+    }
+    if report.older.is_empty() {
+        eprintln!("no account key needs another master key than the first one");
+    } else {
+        eprintln!(
+            "others came meanwhile under an older one: run it again once every process has the first one"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

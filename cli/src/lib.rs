@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod admin;
 pub mod batch;
+pub mod dlq;
+pub mod doctor;
 pub mod fetching;
 pub mod keys;
 pub mod models;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use txid::{accounts, admin, batch, keys, models, oneshot, up, verify};
+use txid::{accounts, admin, batch, dlq, doctor, keys, models, oneshot, up, verify};
 
 /// Open identity verification: standalone, one-shot checks and administration.
 #[derive(Parser)]
@@ -54,6 +54,12 @@ enum Command {
     /// Accounts and their plans.
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
+    /// Look at everything that the configuration names and say what to do. Exit status: 0 all is well, 1 warnings,
+    /// 2 problems.
+    Doctor(doctor::Options),
+    /// Jobs that the broker gave up on.
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// The audit trail.
     #[command(subcommand)]
     Audit(admin::AuditCommand),
@@ -92,6 +98,8 @@ async fn main() -> ExitCode {
         Command::Config(command) => admin::config(config, &command),
         Command::Keys(command) => keys::run(config, command).await,
         Command::Accounts(command) => accounts::run(config, command).await,
+        Command::Doctor(options) => doctor::run(config, options).await,
+        Command::Dlq(command) => dlq::run(config, command).await,
         Command::Audit(command) => admin::audit(config, command).await,
         Command::Openapi => admin::openapi(),
     };

@@ -85,6 +85,14 @@ pub fn fetch_for_running(settings: &config::Models) -> anyhow::Result<ExitCode> 
     fetch(&chosen(&manifest, &[Group::Run]), &settings.folder())
 }
 
+/// How many files that the service needs are good, and the names of those that are not.
+pub fn for_running(manifest: &Manifest, cache: &Path) -> (usize, Vec<String>) {
+    let (good, bad): (Vec<&Artifact>, Vec<&Artifact>) = chosen(manifest, &[Group::Run])
+        .into_iter()
+        .partition(|artifact| state(artifact, cache) == FileState::Good);
+    (good.len(), bad.into_iter().map(|artifact| artifact.name.clone()).collect())
+}
+
 fn chosen<'a>(manifest: &'a Manifest, groups: &[Group]) -> Vec<&'a Artifact> {
     let wanted = |artifact: &Artifact| {
         artifact.is_for_this_platform()

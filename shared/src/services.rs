@@ -10,6 +10,7 @@ use crate::partials::{Partials, PartialsError};
 use crate::policy::{Policy, PolicyError};
 use crate::queue::Queue;
 use crate::store::{Store, StoreError};
+use std::path::Path;
 use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,16 @@ pub enum OpenError {
     NotMigrated,
 }
 
+/// Of that file; without a name the built-in one.
+pub fn policy(file: &Path) -> Result<Policy, OpenError> {
+    if file.as_os_str().is_empty() {
+        return Ok(Policy::default());
+    }
+    let text =
+        std::fs::read_to_string(file).map_err(|error| OpenError::PolicyFile(file.to_owned(), error))?;
+    Ok(Policy::parse(&text)?)
+}
+
 /// Cheap to clone; all of it is shared.
 #[derive(Clone)]
 pub struct Services {
@@ -42,14 +53,7 @@ impl Services {
     /// Refuses a database that was not migrated. The broker is connected at first use: it may come later.
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, OpenError> {
         let master = MasterKeys::parse(config.keys.master.iter().map(crate::config::Secret::reveal))?;
-        let policy = if config.policy.file.as_os_str().is_empty() {
-            Policy::default()
-        } else {
-            let file = &config.policy.file;
-            let text =
-                std::fs::read_to_string(file).map_err(|error| OpenError::PolicyFile(file.clone(), error))?;
-            Policy::parse(&text)?
-        };
+        let policy = policy(&config.policy.file)?;
         let blobs = Blobs::open(&config.blobs)?;
         let store = Store::connect(&config.database, master).await?.with_shares(blobs.clone());
         if !store.is_migrated().await.unwrap_or(false) {

@@ -119,6 +119,54 @@ class Compose(Chart):
                 self.assertEqual(status, 0, f"{name}: {complaint}")
         self.assertGreater(seen, 3)
 
+    def test_compose_has_every_service_of_a_fleet_and_leads_each_setting_to_one(self):
+        with open(os.path.join(tools.ROOT, "deploy", "compose.yaml")) as file:
+            compose = self.helm.yaml(file.read())
+        services = compose["services"]
+        images = {name: service["image"].split(":")[0].split("/")[-1] for name, service in services.items()}
+        for image in ("postgres", "rabbitmq", "redis", "minio", "opentelemetry-collector", "txid"):
+            self.assertIn(image, images.values())
+        ours = {name for name, image in images.items() if image == "txid"}
+        commands = " ".join(" ".join(services[name]["command"]) for name in ours)
+        for needed in ("txid migrate", "txid declare", "txid-scheduler", "--role webhooks"):
+            self.assertIn(needed, commands)
+        stages = [s for found in re.findall(r"--stages (\S+)", commands) for s in found.split(",")]
+        self.assertEqual(sorted(stages), sorted(releases.STAGES))
+
+        # Setting to the host and port that it leads to, and what listens there.
+        listens = {"postgres": 5432, "rabbitmq": 5672, "redis": 6379, "objects": 9000, "collector": 4318}
+        for name in ours:
+            settings = {k: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", str(v)) for k, v in services[name]["environment"].items()}
+            leads_to = set()
+            for key, value in settings.items():
+                for host, port in re.findall(r"//(?:[^/@]*@)?([a-z]+):(\d+)", value):
+                    self.assertEqual(listens.get(host), int(port), f"{name}: {key}")
+                    leads_to.add(host)
+            self.assertEqual(leads_to, set(listens), name)
+        collector = self.helm.yaml(compose["configs"]["collector"]["content"])
+        self.assertEqual(collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"], "0.0.0.0:4318")
+        for kind in ("traces", "metrics"):
+            pipeline = collector["service"]["pipelines"][kind]
+            self.assertLessEqual(set(pipeline["receivers"]), set(collector["receivers"]))
+            self.assertLessEqual(set(pipeline["exporters"]), set(collector["exporters"]))
+
+        # Whatever a service names is there.
+        for name, service in services.items():
+            self.assertLessEqual(set(service.get("depends_on", {})), set(services), name)
+            self.assertLessEqual(set(service["networks"]), set(compose["networks"]), name)
+            self.assertLessEqual({v.split(":")[0] for v in service.get("volumes", [])}, set(compose["volumes"]), name)
+            self.assertLessEqual({c["source"] for c in service.get("configs", [])}, set(compose["configs"]), name)
+            for condition in (d["condition"] for d in service.get("depends_on", {}).values()):
+                if condition == "service_healthy":
+                    waited_for = [n for n, d in service["depends_on"].items() if d["condition"] == condition]
+                    self.assertTrue(all("healthcheck" in services[n] for n in waited_for), name)
+        # As in the chart: of ours that read pictures none has a way out.
+        self.assertTrue(compose["networks"]["inside"]["internal"])
+        outside = {name for name, service in services.items() if "outside" in service["networks"]}
+        self.assertEqual(outside, {"scheduler", "webhooks", "collector"})
+        published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+        self.assertEqual(published, {"scheduler": ["127.0.0.1:8080:8080"]})
+
     def test_compose_waits_longer_than_the_programs_drain(self):
         _, printed, _ = config_check("", {})
         program = releases.keys(printed)

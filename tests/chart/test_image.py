@@ -4,7 +4,9 @@ A release is rendered, and its hook Jobs, Deployments and test Pod are started f
 container (jail.sh), against services of this test's own: python3 -m unittest discover -s tests/chart
 """
 
+import base64
 import concurrent.futures
+import json
 import os
 import re
 import signal
@@ -35,6 +37,12 @@ VERIFY_TRIES = 3
 def probe(*words):
     command = [sys.executable, os.path.join(SERVICES, "probe.py"), *words]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def text_of(log):
+    """While a process writes to it."""
+    with open(log.name) as file:
+        return file.read()
 
 
 class Image(unittest.TestCase):
@@ -166,7 +174,8 @@ class Release(Image):
         spec = deployment["spec"]["template"]["spec"]
         address = f"127.0.0.1:{probe('free-port')}"
         listen = "TXID__SERVER__LISTEN" if component(deployment) == "scheduler" else "TXID__WORKER__LISTEN"
-        log = open(os.path.join(self.folder, deployment["metadata"]["name"] + ".log"), "w+")
+        number = sum(name.startswith(deployment["metadata"]["name"]) for name in os.listdir(self.folder))
+        log = open(os.path.join(self.folder, f"{deployment['metadata']['name']}.{number}.log"), "w+")
         self.addCleanup(log.close)
         process = self.jail(
             spec["containers"][0]["command"], self.environment(spec, **{listen: address}), stdout=log, stderr=log
@@ -193,6 +202,53 @@ class Release(Image):
             (first,) = file.read().split()
         os.kill(int(first), signal.SIGTERM)
         return process.wait(timeout=LIMIT_S)
+
+    def asked(self, address, path, key, body=None):
+        request = urllib.request.Request(
+            f"http://{address}{path}",
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def jobs_in_hand(self, address):
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            found = re.findall(r"^txid_worker_jobs(?:\{[^}]*\})? (\d+)", answer.read().decode(), re.M)
+        return sum(map(int, found))
+
+    def a_worker_told_to_end_while_a_stage_runs_finishes_it(self, running, key):
+        """SIGTERM to PID 1 in the middle of a stage: it ends by itself, with 0, and no run counts as failed."""
+        scheduler = running["test-txid-scheduler"][1]
+        reading = next(
+            d for d in of_kind(self.objects, "Deployment")
+            if "ocr" in " ".join(d["spec"]["template"]["spec"]["containers"][0]["command"])
+        )
+        name = reading["metadata"]["name"]
+        process, address, log = running[name]
+        body = {"country": "MA", "document_type": "national_id", "mode": "async"}
+        for part, file in (("document_front", "front"), ("document_back", "back"), ("selfie", "selfie")):
+            with open(os.path.join(self.layout, "specimen", f"{file}.jpg"), "rb") as picture:
+                body[part] = base64.b64encode(picture.read()).decode()
+        # Several, so that one of them is under way whenever it is looked.
+        ids = [self.asked(scheduler, "/v1/identity/verify", key, body)["id"] for _ in range(4)]
+        until = time.monotonic() + LIMIT_S
+        while self.jobs_in_hand(address) == 0:
+            self.assertLess(time.monotonic(), until, "it takes no job")
+        before = text_of(log).count("stage completed")
+        self.assertEqual(self.stop(process), 0)
+        self.assertGreater(text_of(log).count("stage completed"), before, "nothing was running when it was told to end")
+        running[name] = self.start(reading)
+        self.wait_until_ready(*running[name])
+        for id in ids:
+            while (found := self.asked(scheduler, f"/v1/identity/verifications/{id}", key))["status"] == "pending":
+                self.assertLess(time.monotonic(), until, f"{id} is pending")
+                time.sleep(0.1)
+            self.assertEqual(found["status"], "verified", found)
+        said = text_of(log) + text_of(running[name][2])
+        # What writes a row in `attempts`.
+        self.assertNotIn("stage failed", said)
+        self.assertNotIn("stage cannot run", said)
 
     def test_a_release_sets_up_twice_verifies_its_specimen_and_ends_when_told(self):
         for job in ("migrate", "declare") * 2:
@@ -225,6 +281,8 @@ class Release(Image):
             outcomes.append(verify())
         self.assertEqual(outcomes[-1][0], 0, outcomes)
         self.assertTrue(outcomes[-1][1].startswith("VERIFIED"), outcomes)
+
+        self.a_worker_told_to_end_while_a_stage_runs_finishes_it(running, key.strip())
 
         for name, (process, _, log) in running.items():
             with self.subTest(name):

@@ -9,3 +9,4 @@ pub mod pictures;
 pub mod proxy;
 pub mod receiver;
 pub mod stubs;
+pub mod upgrade;

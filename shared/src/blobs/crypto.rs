@@ -194,7 +194,7 @@ fn half_place(place: &str) -> String {
     format!("half/{place}")
 }
 
-/// The operator's keys. The first wraps new account keys; the others still open old ones.
+/// The operator's keys. The first wraps account keys; the others still open those that they wrapped.
 #[derive(Debug, Clone)]
 pub struct MasterKeys(Vec<(String, SealingKey)>);
 
@@ -210,6 +210,9 @@ impl MasterKeys {
                 .map_err(|_| CryptoError::MalformedMasterKey("not base64 after the id"))?;
             if bytes.len() != KEY_BYTES {
                 return Err(CryptoError::MalformedMasterKey("expected 32 bytes after the id"));
+            }
+            if keys.iter().any(|(known, _)| known == id) {
+                return Err(CryptoError::MalformedMasterKey("two entries have the same id"));
             }
             keys.push((id.to_owned(), SealingKey::from_bytes(&bytes)?));
         }
@@ -233,6 +236,11 @@ impl MasterKeys {
             .first()
             .map(|(id, key)| (id.as_str(), key))
             .ok_or(CryptoError::MalformedMasterKey("none is set"))
+    }
+
+    /// The key that is wrapped under the master key of the id `under`, wrapped under the current one.
+    pub fn rewrap(&self, place: &str, under: &str, wrapped: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.current()?.1.seal(place, &self.by_id(under)?.open(place, wrapped)?)
     }
 
     pub fn by_id(&self, id: &str) -> Result<&SealingKey, CryptoError> {
@@ -312,6 +320,29 @@ mod tests {
         let (_, whole) = account.generate_wrapped("ver_1").unwrap();
         assert!(needs_share(&account.generate_data_key("ver_1").unwrap().wrapped));
         assert!(!needs_share(&whole) && !needs_share(&[]));
+    }
+
+    #[test]
+    fn a_key_that_is_wrapped_anew_stays_the_same_and_the_old_master_key_is_needed_no_more() {
+        let entries = ["k2", "k1"].map(|id| MasterKeys::generate_entry(id).unwrap());
+        let before = MasterKeys::parse([entries[1].as_str()]).unwrap();
+        let both = MasterKeys::parse(entries.iter().map(String::as_str)).unwrap();
+        let after = MasterKeys::parse([entries[0].as_str()]).unwrap();
+        let (key, wrapped) = before.current().unwrap().1.generate_wrapped("acc_1").unwrap();
+        let sealed = key.seal("p", b"x").unwrap();
+        let anew = both.rewrap("acc_1", "k1", &wrapped).unwrap();
+        let opened = after.current().unwrap().1.unwrap_key("acc_1", &anew).unwrap();
+        assert_eq!(opened.open("p", &sealed).unwrap(), b"x");
+        assert!(after.current().unwrap().1.unwrap_key("acc_1", &wrapped).is_err());
+        assert!(both.rewrap("acc_2", "k1", &wrapped).is_err(), "of another account");
+        let unknown = after.rewrap("acc_1", "k1", &wrapped).unwrap_err();
+        assert_eq!(unknown, CryptoError::UnknownMasterKey("k1".to_owned()));
+    }
+
+    #[test]
+    fn two_master_keys_with_one_id_are_refused() {
+        let entries = ["k1", "k1"].map(|id| MasterKeys::generate_entry(id).unwrap());
+        assert!(MasterKeys::parse(entries.iter().map(String::as_str)).is_err());
     }
 
     #[test]

@@ -126,6 +126,24 @@ impl Blobs {
         Ok(count)
     }
 
+    /// The folder, if the store is one of this machine.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.folder.as_deref()
+    }
+
+    /// Writes, reads and removes an object, each of which may be forbidden alone.
+    pub async fn probe(&self) -> Result<(), BlobError> {
+        let name = self.path(&format!("doctor-{:016x}", rand::random::<u64>()));
+        let written = Bytes::from_static(b"txid doctor");
+        self.store.put(&name, PutPayload::from(written.clone())).await?;
+        let read = self.store.get(&name).await?.bytes().await?;
+        self.store.delete(&name).await?;
+        if read != written {
+            return Err(std::io::Error::other("an object did not come back as it was written").into());
+        }
+        Ok(())
+    }
+
     /// A cheap call that fails when the store cannot be reached.
     pub async fn ping(&self) -> Result<(), BlobError> {
         match self.store.head(&self.path("ping")).await {

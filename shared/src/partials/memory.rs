@@ -41,6 +41,12 @@ impl MemoryPartials {
         self.sets().get(&id).cloned().unwrap_or_default()
     }
 
+    pub(super) fn forget(&self, id: VerificationId, stage: Stage) {
+        if let Some(set) = self.sets().get_mut(&id) {
+            set.remove(&stage);
+        }
+    }
+
     pub(super) fn finish(&self, id: VerificationId) {
         self.sets().remove(&id);
         // Nobody listening is fine.

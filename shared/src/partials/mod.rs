@@ -1,9 +1,11 @@
 //! Where the stages of one verification meet: Redis for the fleet, a map for the standalone.
 //! Losing all of it costs time, never a verdict: the sweeper enqueues what is missing.
 
+mod inspection;
 mod memory;
 mod redis;
 
+pub use self::inspection::{RedisReport, inspect_redis};
 pub use self::memory::MemoryPartials;
 pub use self::redis::RedisPartials;
 
@@ -53,6 +55,17 @@ impl Partials {
         match self {
             Self::Redis(partials) => partials.get(id).await,
             Self::Memory(partials) => Ok(partials.get(id)),
+        }
+    }
+
+    /// One stage's result counts no more: it is to run again.
+    pub async fn forget(&self, id: VerificationId, stage: Stage) -> Result<(), PartialsError> {
+        match self {
+            Self::Redis(partials) => partials.forget(id, stage).await,
+            Self::Memory(partials) => {
+                partials.forget(id, stage);
+                Ok(())
+            }
         }
     }
 

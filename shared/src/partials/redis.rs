@@ -17,7 +17,7 @@ pub(super) const WAKE_UPS: usize = 4096;
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
 /// KEYS: the set. ARGV: stage, sealed partial, expected count, ttl in ms.
-const JOIN: &str = r"
+pub(super) const JOIN: &str = r"
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return redis.call('HGETALL', KEYS[1]) end
@@ -85,6 +85,12 @@ impl RedisPartials {
         let set: HashMap<String, Vec<u8>> =
             redis::cmd("HGETALL").arg(self.key(id)).query_async(&mut self.connection.clone()).await?;
         Ok(by_stage(set))
+    }
+
+    pub(super) async fn forget(&self, id: VerificationId, stage: Stage) -> Result<(), PartialsError> {
+        let mut command = redis::cmd("HDEL");
+        command.arg(self.key(id)).arg(stage.as_str());
+        Ok(command.query_async::<()>(&mut self.connection.clone()).await?)
     }
 
     pub(super) async fn finish(&self, id: VerificationId) -> Result<(), PartialsError> {

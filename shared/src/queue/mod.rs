@@ -102,6 +102,32 @@ pub struct Death {
     pub reason: String,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Ready; those in the hands of consumers are not among them.
+    pub messages: u32,
+    pub consumers: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueState {
+    Missing,
+    /// Declared with other arguments than this version and these settings give it: the broker's words.
+    Different(String),
+    Good(Depth),
+}
+
+/// What a broker says about itself.
+#[derive(Debug, Clone)]
+pub struct BrokerReport {
+    /// `None`: it does not say so before the log-in is encrypted.
+    pub version: Option<String>,
+    /// False: publishes wait, as they do under a memory or disk alarm.
+    pub takes_messages: bool,
+    pub has_dead_letter_exchange: bool,
+    pub queues: Vec<(String, QueueState)>,
+}
+
 enum Handle {
     RabbitMq(acks::Ticket),
     Memory(memory::Ticket),
@@ -126,6 +152,22 @@ impl Queue {
         match self {
             Self::RabbitMq(queue) => queue.declare().await,
             Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// What stands in a queue. `None`: there is no such queue.
+    pub async fn depth(&self, source: Source) -> Result<Option<Depth>, QueueError> {
+        match self {
+            Self::RabbitMq(queue) => queue.depth(source).await,
+            Self::Memory(_) => Ok(Some(Depth::default())),
+        }
+    }
+
+    /// How the broker and its queues are, changing nothing. `None`: jobs stay in this process.
+    pub async fn inspect(&self) -> Result<Option<BrokerReport>, QueueError> {
+        match self {
+            Self::RabbitMq(queue) => queue.inspect().await.map(Some),
+            Self::Memory(_) => Ok(None),
         }
     }
 

@@ -1,6 +1,8 @@
 //! The only file that names lapin's connection. Connections, channels, prefetch and consumers are
 //! rebuilt here or by the caller; lapin's own recovery stays off, so that there is one way only.
 
+mod inspection;
+
 use super::acks::Acks;
 use super::{Death, Handle, Outgoing, QueueError, Received, Source};
 use crate::config::{self, Secret, ms};
@@ -137,24 +139,29 @@ impl RabbitMq {
             )
             .await?;
         for source in Source::all() {
-            let mut arguments = FieldTable::default();
-            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+            channel.queue_declare(self.queue_name(source), durable, self.arguments(source)).await?;
             if source == Source::DeadLetters {
-                channel.queue_declare(self.queue_name(source), durable, arguments).await?;
                 let (queue, bind) = (self.queue_name(source), QueueBindOptions::default());
                 channel.queue_bind(queue, exchange.clone(), "".into(), bind, FieldTable::default()).await?;
-                continue;
             }
+        }
+        channel.close(200, "declared".into()).await?;
+        Ok(())
+    }
+
+    fn arguments(&self, source: Source) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        if source != Source::DeadLetters {
+            let exchange = self.dead_letter_exchange();
             // At-least-once dead-lettering needs reject-publish; without it a dying broker may drop the poison.
             arguments.insert("x-delivery-limit".into(), AMQPValue::LongUInt(self.delivery_limit));
             arguments
                 .insert("x-dead-letter-exchange".into(), AMQPValue::LongString(exchange.as_str().into()));
             arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString("at-least-once".into()));
             arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
-            channel.queue_declare(self.queue_name(source), durable, arguments).await?;
         }
-        channel.close(200, "declared".into()).await?;
-        Ok(())
+        arguments
     }
 
     /// Pipelined: everything is handed over at once, to leave in few writes, and then the confirms are awaited.

@@ -39,6 +39,10 @@ impl AccountKeys {
         Self { master, unwrapped: Mutex::default() }
     }
 
+    pub(super) const fn master(&self) -> &MasterKeys {
+        &self.master
+    }
+
     fn known(&self, id: AccountId) -> Option<SealingKey> {
         self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }

@@ -10,14 +10,17 @@ mod bulk_driving;
 mod bulk_moves;
 mod bulk_rows;
 mod data_keys;
+mod dead_letters;
 mod deliveries;
 mod delivery_log;
 mod endpoints;
 mod idempotency;
+mod inspection;
 mod keys;
 mod lifecycle;
 mod likenesses;
 mod making;
+mod master_keys;
 mod outbox;
 mod request_logs;
 mod sandbox;
@@ -33,6 +36,7 @@ pub use accounts::{Account, AccountKeys, AccountRow};
 pub use audit::{AuditEntry, Chain};
 pub use bulk::{BatchOptions, BatchRecord, NewBatch, Progress};
 pub use bulk_rows::{BatchRow, NewRow, Reservation, RowEnd};
+pub use dead_letters::{DeadLetter, DeadLetterCount, DeadLetterRow, LetterFilter, stage_and_lane};
 pub use deliveries::{
     AttemptRecord, ClaimedDelivery, ClaimedEndpoint, DeliveriesClaimed, DeliveryClaim, DeliveryOutcome,
     Response, Secrets, Standing,
@@ -40,15 +44,17 @@ pub use deliveries::{
 pub use delivery_log::{Replay, Replayed, StoredEvent};
 pub use endpoints::{EndpointChange, NewEndpoint, SecretRotation};
 pub use idempotency::{Claim, Claimed, Made, SealedAnswer};
+pub use inspection::{DataKeys, DatabaseReport, Migrations, inspect_database};
 pub use keys::{ApiKey, AuthenticatedKey, KeyRow, NewKey, Rotation};
 pub use lifecycle::{Filter, Page};
 pub use likenesses::{AlikeRow, StoredLikeness};
 pub use making::Making;
+pub use master_keys::{AccountKeysReport, Rewrapped};
 pub use outbox::ClaimedRow;
 pub use request_logs::{RequestFilter, RequestLog};
 pub use sandbox::Simulation;
 pub use sessions::{Session, Upload as SessionUpload};
-pub use troubles::{DeadLetter, Overdue};
+pub use troubles::Overdue;
 pub use uploads::Upload;
 pub use usage::{Calls, EndpointUsage, UsageDay, VerificationsOfDay};
 pub use verifications::{Case, Finish, OutgoingEvent, Row};

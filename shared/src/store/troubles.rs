@@ -1,4 +1,4 @@
-//! What did not go straight: failed stage runs, dead letters, verifications that wait too long.
+//! What did not go straight: failed stage runs, verifications that wait too long.
 
 use super::time::Time;
 use super::{Store, StoreError, word, words};
@@ -15,14 +15,6 @@ pub struct Overdue {
     pub lane: Lane,
     pub rounds: i32,
     pub traceparent: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-pub struct DeadLetter {
-    pub verification_id: Option<VerificationId>,
-    pub queue: String,
-    pub reason: String,
-    pub body: Vec<u8>,
 }
 
 impl Store {
@@ -100,21 +92,6 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(count)
-    }
-
-    pub async fn record_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
-            "/* record_dead_letter */ INSERT INTO dead_letters (verification_id, queue, reason, body, at)
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(letter.verification_id.map(VerificationId::uuid))
-        .bind(&letter.queue)
-        .bind(&letter.reason)
-        .bind(&letter.body)
-        .bind(Time(now))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
     }
 
     /// Pending verifications last enqueued `after_ms` or longer ago, oldest first. Each round waits

@@ -75,11 +75,30 @@ impl Node {
         folder: &Path,
         extra: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        Self::start_program(&binary(role.program().0)?, role, settings, folder, extra)
+    }
+
+    /// The same of another build, whose programs are in the folder `release`.
+    pub fn start_of(
+        release: &Path,
+        role: Role,
+        settings: &BTreeMap<String, String>,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::start_program(&release.join(role.program().0), role, settings, folder, &[])
+    }
+
+    fn start_program(
+        program: &Path,
+        role: Role,
+        settings: &BTreeMap<String, String>,
+        folder: &Path,
+        extra: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let log = folder.join(format!("{role:?}-{}.log", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        let (name, arguments) = role.program();
-        let child = Command::new(binary(name)?)
-            .args(arguments)
+        let child = Command::new(program)
+            .args(role.program().1)
             .envs(ALLOCATOR)
             .envs(settings)
             .envs(extra.iter().copied())

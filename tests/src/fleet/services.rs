@@ -34,6 +34,21 @@ impl Space {
 
     /// With a broker of its own, for tests that restart it.
     pub async fn on_broker(amqp_url: &str) -> anyhow::Result<Self> {
+        let space = Self::bare(amqp_url)?;
+        let config = space.config()?;
+        Store::migrate(&config.database).await?;
+        let queue = Queue::open(&config.broker);
+        queue.declare().await?;
+        queue.close().await;
+        Ok(space)
+    }
+
+    /// Without schema and queues, which another build's commands are to make.
+    pub fn unprepared() -> anyhow::Result<Self> {
+        Self::bare(&service("TXID_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
+    }
+
+    fn bare(amqp_url: &str) -> anyhow::Result<Self> {
         let unique = format!("t{:016x}", rand::random::<u64>());
         let folder = tempfile::Builder::new().prefix("txid-test-").tempdir()?;
         let master = MasterKeys::generate_entry("k1")?;
@@ -75,11 +90,6 @@ impl Space {
             schema: unique,
         };
         space.settings.insert("TXID_CACHE".to_owned(), cache().display().to_string());
-        let config = space.config()?;
-        Store::migrate(&config.database).await?;
-        let queue = Queue::open(&config.broker);
-        queue.declare().await?;
-        queue.close().await;
         Ok(space)
     }
 
