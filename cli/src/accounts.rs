@@ -5,12 +5,12 @@ use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use txid_shared::clock::Clock;
-use txid_shared::store::Retention;
+use txid_shared::store::{BATCH_WEIGHTS, Retention};
 use txid_shared::words::{KeyMode, Plan};
 
 #[derive(Subcommand)]
 pub enum AccountsCommand {
-    /// List all accounts with their plans.
+    /// List all accounts with their plans and weights in the batch lane.
     List,
     /// Create an account.
     Create {
@@ -21,6 +21,13 @@ pub enum AccountsCommand {
     },
     /// Change an account's plan; it counts from the next call on.
     SetPlan { name: String, plan: Plan },
+    /// Change an account's share of the batch lane: one of weight 2 gets twice as much as one of weight 1 (the default),
+    /// while both have batches under way.
+    SetBatchWeight {
+        name: String,
+        #[arg(value_parser = clap::value_parser!(i32).range(BATCH_WEIGHTS))]
+        weight: i32,
+    },
     /// Change how long what an account sends is kept, in place of `[retention]`; it counts from the next
     /// verification on. What is not named is as in the configuration.
     SetRetention {
@@ -42,9 +49,10 @@ pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::R
                 let test = if account.mode == KeyMode::Test { "  test data" } else { "" };
                 let created_at = account.created_at;
                 println!(
-                    "{}  {:<10}  {created_at:.0}  {}{test}",
+                    "{}  {:<10}  weight {:<4}  {created_at:.0}  {}{test}",
                     account.id,
                     account.plan.as_str(),
+                    account.batch_weight,
                     account.name
                 );
             }
@@ -62,6 +70,13 @@ pub async fn run(config: Option<PathBuf>, command: AccountsCommand) -> anyhow::R
                 "there is no account `{name}`"
             );
             eprintln!("{name} is on the plan {plan}");
+        }
+        AccountsCommand::SetBatchWeight { name, weight } => {
+            anyhow::ensure!(
+                store.set_batch_weight(&name, weight, OPERATOR, now).await?,
+                "there is no account `{name}`"
+            );
+            eprintln!("{name} has the weight {weight} in the batch lane");
         }
         AccountsCommand::SetRetention { name, images_days, data_days } => {
             let seconds = |days: Option<u32>| days.map(|days| i64::from(days) * 86_400);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use txid_imaging::SourceImage;
 use txid_shared::config::Config;
+use txid_shared::files::read_picture;
 use txid_shared::partial::{FaceMatchOutcome, Partial, StageResult};
 use txid_shared::policy::{Policy, Question, Thresholds, decide};
 use txid_shared::words::{Challenge, Check, DocumentType, Lane, Stage};
@@ -187,7 +188,7 @@ impl Bench {
         );
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            match tokio::fs::read(path).await {
+            match read_picture(path.clone()).await {
                 Ok(bytes) => files.push(Arc::new(SourceImage::new(bytes))),
                 Err(error) => {
                     let message = format!("{}: {error}", path.display());

@@ -80,10 +80,12 @@ impl Standalone {
     pub async fn start(mut config: Config, data: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
         let data = data.canonicalize()?;
+        // Before anything that takes long: somebody who starts twice hears so at once.
+        let claim = postgres::claim(&data)?;
         // Models first: the longest part, and the likeliest to be missing.
         let loading = config.clone();
         let inference = tokio::task::spawn_blocking(move || Inference::load(&loading)).await??;
-        let postgres = postgres::start(&data).await?;
+        let postgres = postgres::start(claim).await?;
 
         config.database.url = Secret::new(postgres.url());
         config.broker.url = Secret::new("");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use txid_shared::api::{CheckOutcome, ErrorBody, Verification};
 use txid_shared::config::{LogFormat, Secret};
+use txid_shared::files::read_picture;
 use txid_shared::telemetry;
 use txid_shared::words::{Check, DocumentType, Status};
 
@@ -50,7 +51,7 @@ const NOT_VERIFIED: u8 = 3;
 const NOT_DECIDED: u8 = 4;
 
 pub async fn run(config: Option<PathBuf>, options: Options) -> anyhow::Result<ExitCode> {
-    let form = form(&options)?;
+    let form = form(&options).await?;
     let (body, refused) = match &options.api {
         Some(api) => {
             let key = std::env::var("TXID_API_KEY").context("TXID_API_KEY: the key for --api is not set")?;
@@ -58,7 +59,7 @@ pub async fn run(config: Option<PathBuf>, options: Options) -> anyhow::Result<Ex
         }
         None => submit_to_own(config, &options, form).await?,
     };
-    if options.json || refused {
+    if options.json {
         println!("{body}");
     }
     if refused {
@@ -78,7 +79,7 @@ pub async fn run(config: Option<PathBuf>, options: Options) -> anyhow::Result<Ex
     })
 }
 
-fn form(options: &Options) -> anyhow::Result<Form> {
+async fn form(options: &Options) -> anyhow::Result<Form> {
     let mut form = Form::new()
         .text("country", options.country.clone())
         .text("document_type", options.document_type.as_str())
@@ -94,14 +95,15 @@ fn form(options: &Options) -> anyhow::Result<Form> {
     ];
     for (name, path) in images {
         if let Some(path) = path {
-            form = form.part(name, part(path)?);
+            form = form.part(name, part(path).await?);
         }
     }
     Ok(form)
 }
 
-fn part(path: &Path) -> anyhow::Result<Part> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+async fn part(path: &Path) -> anyhow::Result<Part> {
+    let bytes = read_picture(path.to_owned()).await;
+    let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Part::bytes(bytes).file_name("image"))
 }
 

@@ -6,11 +6,16 @@ use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::policy::Thresholds;
 use txid_shared::words::ImageRole;
 
-/// The contract's limit on one decoded upload.
-pub(crate) const LARGEST_BYTES: usize = 10 * 1024 * 1024;
+pub(crate) use txid_shared::files::LARGEST_PICTURE_BYTES as LARGEST_BYTES;
+
 /// Longer side of a document. Our floor: with fewer pixels nothing on a card can be read, so there is
 /// no point in queueing it; between this and 1280×720 the verdict notes the low resolution.
 const SHORTEST_LONG_SIDE_PX: u32 = 640;
+/// Shorter side of a document: half the height of a card that is 640 px long. What is narrower is a strip, whatever its
+/// length.
+const DOCUMENT_SHORT_SIDE_PX: u32 = 200;
+/// Deflate cannot do better: a match of 258 bytes in two bits.
+const DEFLATE_RATIO: u64 = 1032;
 /// What the seed page asks for, in either orientation.
 const RECOMMENDED_PX: (u32, u32) = (1280, 720);
 /// Shorter side of a selfie: what the face model takes as input, so a face in it is smaller.
@@ -101,6 +106,9 @@ fn large_enough(
         _ if long < SHORTEST_LONG_SIDE_PX => too_small(
             "below 640 on the longer side nothing on a document can be read; send at least 1280×720",
         ),
+        _ if short < DOCUMENT_SHORT_SIDE_PX => {
+            too_small("a document needs at least 200 on its shorter side; send at least 1280×720")
+        }
         _ if low == LowResolution::Reject && (long < RECOMMENDED_PX.0 || short < RECOMMENDED_PX.1) => {
             too_small("`thresholds.reject_low_resolution` asks for at least 1280×720")
         }
@@ -142,12 +150,13 @@ fn bounded(width_px: u32, height_px: u32) -> Result<Dimensions, Flaw> {
     Ok(dimensions)
 }
 
-/// Walks the chunks: IHDR first, at least one IDAT, IEND at the end.
+/// Walks the chunks: IHDR first, IEND at the end, and between them at least so many bytes of pixels as deflate needs.
 fn png(bytes: &[u8]) -> Result<Dimensions, Flaw> {
     const CUT_OFF: Flaw = Flaw::Damaged("the file is cut off");
     let mut rest = bytes.get(8..).ok_or(CUT_OFF)?;
     let mut dimensions = None;
-    let mut has_pixels = false;
+    let mut bits_of_pixels = 0;
+    let mut deflated_bytes = 0u64;
     loop {
         let (length, after) = rest.split_first_chunk::<4>().ok_or(CUT_OFF)?;
         let (kind, after) = after.split_first_chunk::<4>().ok_or(CUT_OFF)?;
@@ -157,18 +166,35 @@ fn png(bytes: &[u8]) -> Result<Dimensions, Flaw> {
                 return Err(Flaw::Damaged("it does not begin with a PNG header"));
             }
             let (width, after_width) = after.split_first_chunk::<4>().ok_or(CUT_OFF)?;
-            let (height, _) = after_width.split_first_chunk::<4>().ok_or(CUT_OFF)?;
-            dimensions = Some(bounded(u32::from_be_bytes(*width), u32::from_be_bytes(*height))?);
+            let (height, after_height) = after_width.split_first_chunk::<4>().ok_or(CUT_OFF)?;
+            let found = bounded(u32::from_be_bytes(*width), u32::from_be_bytes(*height))?;
+            let [depth, colour, ..] = after_height else { return Err(CUT_OFF) };
+            let samples = match colour {
+                0 | 3 => 1,
+                4 => 2,
+                2 => 3,
+                6 => 4,
+                _ => return Err(Flaw::Damaged("its header names no kind of PNG")),
+            };
+            let pixels = u64::from(found.width_px) * u64::from(found.height_px);
+            bits_of_pixels = pixels * samples * u64::from(*depth);
+            dimensions = Some(found);
         }
         // The chunk's data and its checksum.
         rest = length.checked_add(4).and_then(|skip| after.get(skip..)).ok_or(CUT_OFF)?;
         match kind {
-            b"IDAT" => has_pixels = true,
+            b"IDAT" => deflated_bytes += length as u64,
             b"IEND" => break,
             _ => {}
         }
     }
-    dimensions.filter(|_| has_pixels).ok_or(Flaw::Damaged("it holds no pixels"))
+    if deflated_bytes == 0 {
+        return Err(Flaw::Damaged("it holds no pixels"));
+    }
+    if bits_of_pixels / 8 > deflated_bytes * DEFLATE_RATIO {
+        return Err(Flaw::Damaged("it holds fewer pixels than its header says"));
+    }
+    dimensions.ok_or(CUT_OFF)
 }
 
 /// Walks the segments to the first scan, then asks for an end-of-image marker behind it.

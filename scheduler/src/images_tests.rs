@@ -34,9 +34,10 @@ fn dimensions_are_read_from_either_format() {
 
 #[test]
 fn a_picture_cut_off_at_any_byte_is_refused_and_never_panics() {
-    for file in [jpeg_file(640, 40), png_file(640, 40)] {
+    // A selfie, so that a small file is large enough.
+    for file in [jpeg_file(112, 112), png_file(112, 112)] {
         for length in 0..file.len() {
-            let result = code(ImageRole::DocumentFront, &file[..length]);
+            let result = code(ImageRole::Selfie, &file[..length]);
             assert!(result.is_err(), "{length} of {} bytes were taken", file.len());
         }
     }
@@ -96,6 +97,37 @@ fn small_documents_are_refused_in_either_orientation() {
     assert_eq!(code(ImageRole::DocumentFront, &jpeg_file(400, 300)), Err(ErrorCode::ImageTooSmall));
     assert_eq!(code(ImageRole::DocumentBack, &jpeg_file(300, 639)), Err(ErrorCode::ImageTooSmall));
     assert!(code(ImageRole::DocumentFront, &jpeg_file(300, 640)).is_ok());
+}
+
+#[test]
+fn a_strip_is_no_document_however_long_it_is() {
+    assert_eq!(code(ImageRole::DocumentFront, &png_file(20_000, 1)), Err(ErrorCode::ImageTooSmall));
+    assert_eq!(code(ImageRole::DocumentBack, &jpeg_file(199, 2000)), Err(ErrorCode::ImageTooSmall));
+    assert!(code(ImageRole::DocumentBack, &jpeg_file(200, 640)).is_ok());
+}
+
+#[test]
+fn a_png_with_too_few_bytes_for_its_pixels_is_refused() {
+    // Whole to its last chunk, and still no picture: what is in it makes a fraction of its pixels.
+    let file = encoded_black(1280, 720);
+    assert!(code(ImageRole::DocumentFront, &file).is_ok(), "the least that deflate makes of it is enough");
+    let mut short = file[..33].to_vec();
+    short.extend_from_slice(&17u32.to_be_bytes());
+    short.extend_from_slice(b"IDAT");
+    short.extend_from_slice(&[0; 17 + 4]);
+    short.extend_from_slice(b"\0\0\0\0IEND\0\0\0\0");
+    assert_eq!(short.len(), 74);
+    assert_eq!(code(ImageRole::DocumentFront, &short), Err(ErrorCode::InvalidDocument));
+}
+
+fn encoded_black(width: u32, height: u32) -> Vec<u8> {
+    use image::ImageEncoder as _;
+    use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+    let mut bytes = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::NoFilter);
+    let pixels = vec![0; (width * height * 3) as usize];
+    encoder.write_image(&pixels, width, height, image::ExtendedColorType::Rgb8).unwrap();
+    bytes
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(crate) fn sample(event_type: EventType, webhook: &Webhook, now: Timestamp) -
                 timestamps: BTreeMap::new(),
                 created_at: now,
                 expires_at: now,
+                retained_until: None,
                 preflight: None,
                 files: None,
                 error: None,

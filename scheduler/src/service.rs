@@ -28,7 +28,7 @@ const SLOT_MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("server.listen: cannot listen on {address}: {source}")]
+    #[error("server.listen: cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Allowance(#[from] AllowanceError),

@@ -1,7 +1,7 @@
 //! Finds verifications that should long be decided: partials lost with Redis, jobs lost with a
 //! broker, a worker that died between its partial and the decision. It enqueues what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -11,12 +11,13 @@ use txid_shared::conclude::{ConcludeError, Context, conclude, give_up};
 use txid_shared::config::{self, ms};
 use txid_shared::ids::{SessionId, VerificationId};
 use txid_shared::partials::{PartialsError, Sealed};
+use txid_shared::queue::{Queue, Source};
 use txid_shared::request::SealedRequest;
 use txid_shared::sealed::{open_partials, seal_event};
 use txid_shared::services::Services;
 use txid_shared::store::{Overdue, Session, StoreError};
 use txid_shared::telemetry::Metrics;
-use txid_shared::words::{EventType, SessionStatus, Stage, Status};
+use txid_shared::words::{BatchFile, EventType, Lane, SessionStatus, Stage, Status};
 
 /// Rows per look; more of them come in the next one.
 const BATCH: i64 = 500;
@@ -24,6 +25,7 @@ const BATCH: i64 = 500;
 pub struct Sweeper {
     context: Context,
     blobs: Blobs,
+    queue: Queue,
     settings: config::Sweeper,
     outbox_filled: Arc<Notify>,
 }
@@ -42,8 +44,8 @@ pub enum SweepError {
 
 impl Sweeper {
     pub fn new(services: &Services, settings: config::Sweeper, outbox_filled: Arc<Notify>) -> Self {
-        let Services { context, blobs, .. } = services.clone();
-        Self { context, blobs, settings, outbox_filled }
+        let Services { context, blobs, queue } = services.clone();
+        Self { context, blobs, queue, settings, outbox_filled }
     }
 
     /// `recover`: the queue died with the process before, so everything pending is enqueued at once.
@@ -74,6 +76,7 @@ impl Sweeper {
         told("overdue verifications cannot be swept", self.sweep().await.map(drop));
         told("sessions cannot be expired", self.expire_sessions().await);
         told("what is past its time cannot be removed", self.expire_verifications().await);
+        told("batches past their time cannot be removed", self.expire_batches().await);
         told("blobs of erased verifications cannot be removed", self.remove_remains().await);
         told("expired uploads cannot be removed", self.expire_uploads().await);
         told("idempotency records cannot be forgotten", self.forget_claims().await);
@@ -93,7 +96,7 @@ impl Sweeper {
                 return Ok(recovered);
             }
             for overdue in pending {
-                self.enqueue(&overdue, &overdue.stages).await?;
+                self.enqueue(&overdue, &overdue.stages, overdue.rounds + 1).await?;
                 recovered += 1;
             }
         }
@@ -115,11 +118,13 @@ impl Sweeper {
             );
             return Ok(0);
         }
+        let has_batches = overdue.iter().any(|verification| verification.lane == Lane::Batch);
+        let crowded = if has_batches { self.crowded().await } else { HashSet::new() };
         let mut swept = 0;
         for verification in &overdue {
             // Partials that cannot be read are no missing partials: better late than twice.
             let sealed = self.context.partials.get(verification.id).await?;
-            match self.one(verification, sealed).await {
+            match self.one(verification, sealed, &crowded).await {
                 Ok(done) => swept += usize::from(done),
                 // Of this row, or of all of them: the others are tried either way.
                 Err(error) => tracing::error!(verification.id = %verification.id, %error, "cannot be swept"),
@@ -217,6 +222,24 @@ impl Sweeper {
         Ok(())
     }
 
+    /// Batches that have ended and whose time is over: who drives batches removes what they held. Pictures that stand in
+    /// an errors file may go earlier, and the file with them.
+    pub async fn expire_batches(&self) -> Result<(), SweepError> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        for held in store.batches_past_retention(now, BATCH).await? {
+            if store.delete_batch(held, "retention", now).await? {
+                tracing::info!(batch.id = %held.1, "batch erased: its time is over");
+            }
+        }
+        for (account, id) in store.batches_with_old_pictures(now, BATCH).await? {
+            for file in [crate::batches::ROWS, BatchFile::Errors.as_str()] {
+                self.blobs.remove_all(&format!("{account}/{id}/{file}")).await?;
+            }
+            store.errors_removed(id).await?;
+        }
+        Ok(())
+    }
+
     /// Files for batches that nobody needs any more.
     pub async fn expire_uploads(&self) -> Result<(), SweepError> {
         for upload in self.context.store.uploads_expired(self.context.clock.now(), BATCH).await? {
@@ -244,11 +267,37 @@ impl Sweeper {
         Ok(self.context.store.forget_requests(limit).await?)
     }
 
-    async fn one(&self, overdue: &Overdue, sealed: Sealed) -> Result<bool, SweepError> {
+    /// Stages whose batch lane holds jobs that wait. Where the broker does not tell, they may.
+    async fn crowded(&self) -> HashSet<Stage> {
+        let mut crowded = HashSet::new();
+        for stage in Stage::ALL {
+            if self.queue.has_waiting(Source::Jobs(*stage, Lane::Batch)).await.unwrap_or(true) {
+                crowded.insert(*stage);
+            }
+        }
+        crowded
+    }
+
+    /// In the batch lane a job may stand behind others, and behind everything interactive, for as long as it takes.
+    /// While its queue is not empty it may be waiting, and the last round is not begun: a job that was lost is found
+    /// by the rounds before.
+    fn next_round(&self, overdue: &Overdue, missing: &[Stage], crowded: &HashSet<Stage>) -> i32 {
+        let waits = overdue.lane == Lane::Batch && missing.iter().any(|stage| crowded.contains(stage));
+        let next = overdue.rounds + 1;
+        if waits { next.min((self.settings.rounds - 1).max(0)) } else { next }
+    }
+
+    async fn one(
+        &self,
+        overdue: &Overdue,
+        sealed: Sealed,
+        crowded: &HashSet<Stage>,
+    ) -> Result<bool, SweepError> {
         let missing: Vec<Stage> =
             overdue.stages.iter().copied().filter(|stage| !sealed.contains_key(stage)).collect();
-        if !missing.is_empty() && overdue.rounds < self.settings.rounds {
-            return self.enqueue(overdue, &missing).await;
+        let round = self.next_round(overdue, &missing, crowded);
+        if !missing.is_empty() && round <= self.settings.rounds {
+            return self.enqueue(overdue, &missing, round).await;
         }
         let case = self.context.store.case(overdue.id).await?;
         let Some(case) = case.filter(|case| case.status == Status::Pending) else { return Ok(false) };
@@ -256,7 +305,7 @@ impl Sweeper {
         let key = match self.context.store.data_key(&case).await {
             // It may come back: a folder that was not mounted.
             Err(error) if error.is_destroyed() && rounds_left => {
-                return self.enqueue(overdue, &overdue.stages).await;
+                return self.enqueue(overdue, &overdue.stages, overdue.rounds + 1).await;
             }
             Err(error) if error.is_destroyed() => return Ok(give_up(&self.context, &case).await?),
             key => key?,
@@ -269,21 +318,21 @@ impl Sweeper {
             // Sealed under a key or a version that is not ours: the stages run again.
             Err(error) if rounds_left => {
                 tracing::error!(verification.id = %case.id, %error, "partials cannot be opened");
-                self.enqueue(overdue, &overdue.stages).await
+                self.enqueue(overdue, &overdue.stages, overdue.rounds + 1).await
             }
             Err(_) => Ok(conclude(&self.context, &case, &key, &BTreeMap::new()).await?),
         }
     }
 
-    async fn enqueue(&self, overdue: &Overdue, stages: &[Stage]) -> Result<bool, SweepError> {
+    async fn enqueue(&self, overdue: &Overdue, stages: &[Stage], round: i32) -> Result<bool, SweepError> {
         let now = self.context.clock.now();
-        let enqueued = self.context.store.enqueue_again(overdue, stages, now).await?;
+        let enqueued = self.context.store.enqueue_again(overdue, (stages, round), now).await?;
         if enqueued {
             self.outbox_filled.notify_one();
             Metrics::get().swept();
             tracing::warn!(
                 verification.id = %overdue.id,
-                sweep.round = overdue.rounds + 1,
+                sweep.round = round,
                 sweep.stages = ?stages,
                 "overdue verification enqueued again"
             );

@@ -8,6 +8,7 @@ pub mod conclude;
 pub mod config;
 pub mod crash;
 pub mod documents;
+pub mod files;
 pub mod ids;
 pub mod likeness;
 pub mod network;

@@ -49,6 +49,30 @@ impl Tasks {
     }
 }
 
+/// For who needs time to stop: told once, and a second time by somebody who will not wait.
+#[derive(Clone, Debug, Default)]
+pub struct StopSignals {
+    pub once: CancellationToken,
+    pub twice: CancellationToken,
+}
+
+impl StopSignals {
+    /// From now on.
+    pub fn listen() -> Self {
+        let signals = Self::default();
+        let Self { once, twice } = signals.clone();
+        Tasks::new().spawn(async move {
+            for told in [once, twice] {
+                match stop_signal().await {
+                    Ok(()) => told.cancel(),
+                    Err(error) => return tracing::error!(%error, "signals cannot be received"),
+                }
+            }
+        });
+        signals
+    }
+}
+
 /// Returns on SIGTERM or SIGINT.
 pub async fn stop_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -74,12 +74,17 @@ async fn accounts_are_made_and_put_on_a_plan_by_command() {
     said(&space, &["accounts", "set-plan", "shop", "growth"]);
     let (listed, _) = said(&space, &["accounts", "list"]);
     let plans: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
-    let plans: Vec<(&str, &str)> = plans.iter().map(|words| (words[3], words[1])).collect();
+    let plans: Vec<(&str, &str)> = plans.iter().map(|words| (words[5], words[1])).collect();
     // The account of test data goes along.
     assert_eq!(plans, [("shop", "growth"), ("kiosk", "free"), ("shop", "growth")], "{listed}");
+    said(&space, &["accounts", "set-batch-weight", "shop", "3"]);
+    let (listed, _) = said(&space, &["accounts", "list"]);
+    assert_eq!(listed.matches("weight 3 ").count(), 2, "{listed}");
     let (_, told) = said(&space, &["accounts", "set-retention", "shop", "--images-days", "30"]);
     assert!(told.contains("pictures 30 days, the rest as configured"), "{told}");
     let pool = space.database().await.unwrap();
+    let beyond = sqlx::query("UPDATE accounts SET batch_weight = 1001").execute(&pool).await;
+    assert!(beyond.is_err(), "the column has the bounds of the command");
     let kept: Vec<(String, Option<i64>)> =
         sqlx::query_as("SELECT name, retain_images_s FROM accounts ORDER BY id")
             .fetch_all(&pool)
@@ -95,6 +100,9 @@ async fn accounts_are_made_and_put_on_a_plan_by_command() {
         ["accounts", "set-plan", "nobody", "free"],
         ["accounts", "set-plan", "shop", "gold"],
         ["accounts", "set-retention", "nobody", "--data-days=1"],
+        ["accounts", "set-batch-weight", "nobody", "1"],
+        ["accounts", "set-batch-weight", "shop", "0"],
+        ["accounts", "set-batch-weight", "shop", "1001"],
     ] {
         assert!(!txid(&space, &wrong).status.success());
     }

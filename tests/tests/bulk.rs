@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
 
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use txid_tests::bulk::{self, Plan};
 use txid_tests::fleet::binary;
@@ -78,4 +79,73 @@ fn a_local_run_that_was_killed_goes_on_and_verifies_no_row_twice() {
     // Nothing is verified again by mistake.
     let again = run_local(&manifest, &out).stderr(Stdio::piped()).output().unwrap();
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("results already"));
+}
+
+/// A manifest beside pictures, one of them missing and one outside; its errors, mended by putting them there.
+#[test]
+fn the_errors_of_a_local_run_are_a_manifest_wherever_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let people = folder.path().join("people");
+    std::fs::create_dir(&people).unwrap();
+    let (manifest, out) = (people.join("people.jsonl"), folder.path().join("results"));
+    std::fs::write(people.join("0.jpg"), pictures::jpeg(1280, 720)).unwrap();
+    std::fs::write(folder.path().join("1.jpg"), pictures::jpeg(1281, 720)).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("1.jpg"), people.join("linked.jpg")).unwrap();
+    let row = |custom_id: &str, picture: &str| {
+        format!("{}\n", json!({ "custom_id": custom_id, "document_front": format!("file:{picture}") }))
+    };
+    let rows = [("good", "0.jpg"), ("missing", "2.jpg"), ("outside", "../1.jpg"), ("linked", "linked.jpg")];
+    std::fs::write(&manifest, rows.map(|(custom_id, picture)| row(custom_id, picture)).concat()).unwrap();
+    let first = run_local(&manifest, &out).stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&first.stderr);
+    assert_eq!(first.status.code(), Some(3), "{told}");
+    assert!(told.contains("errors.jsonl is a manifest"), "{told}");
+    let errors = lines(&out.join("errors.jsonl"));
+    let codes: Vec<(i64, &str)> = errors
+        .iter()
+        .map(|row| (row["_error"]["line"].as_i64().unwrap(), row["_error"]["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(codes, [(2, "not_found"), (3, "forbidden"), (4, "forbidden")]);
+
+    std::fs::write(people.join("2.jpg"), pictures::jpeg(1282, 720)).unwrap();
+    let (errors, again) = (out.join("errors.jsonl"), folder.path().join("again"));
+    let second = run_local(&errors, &again)
+        .args(["--verify-duplicates", "--files"])
+        .arg(folder.path())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    assert_eq!(lines(&again.join("results.jsonl")).len(), 3);
+}
+
+#[test]
+fn a_second_interrupt_ends_a_run_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("people.jsonl");
+    std::fs::write(&manifest, json!({ "custom_id": "a", "document_front": "file:a.jpg" }).to_string())
+        .unwrap();
+    let mut run =
+        run_local(&manifest, &folder.path().join("results")).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let interrupt = |process: &Child| {
+        assert!(Command::new("kill").arg("-INT").arg(process.id().to_string()).status().unwrap().success());
+    };
+    assert!(told.any(|line| line.starts_with("starting")));
+    interrupt(&run);
+    assert!(told.any(|line| line.contains("Ctrl-C again ends at once")));
+    interrupt(&run);
+    assert!(told.any(|line| line.starts_with("ended at once")));
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+}
+
+/// A pipe is no manifest, and waiting for one would look like work.
+#[test]
+fn a_manifest_is_a_regular_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let refused = run_local(&pipe, &folder.path().join("results")).stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && told.contains("not a regular file"), "{told}");
 }

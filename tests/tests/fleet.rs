@@ -4,6 +4,9 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use txid_shared::ids::VerificationId;
+use txid_shared::queue::{Job, Outgoing, Source};
+use txid_shared::words::{Lane, Stage};
 use txid_tests::fleet::{Client, Role, Space};
 use txid_tests::receiver::Receiver;
 
@@ -202,5 +205,28 @@ async fn standalone_and_fleet_say_the_same() {
 
     assert_ne!(by_fleet.body["id"], alone.body["id"]);
     assert_eq!(comparable(by_fleet.body), comparable(alone.body));
+    space.remove().await.unwrap();
+}
+
+/// What the sweeper goes by for rows of batches.
+#[tokio::test]
+async fn the_broker_tells_whether_jobs_wait_in_a_lane() {
+    let space = Space::new().await.unwrap();
+    let queue = space.services().await.unwrap().queue;
+    let lane = |lane| Source::Jobs(Stage::Ocr, lane);
+    let job = Job {
+        verification_id: VerificationId::generate(),
+        stage: Stage::Ocr,
+        lane: Lane::Batch,
+        enqueued_at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    assert!(queue.publish(&[Outgoing { job, traceparent: None }]).await.iter().all(Result::is_ok));
+    assert!(queue.has_waiting(lane(Lane::Batch)).await.unwrap());
+    assert!(!queue.has_waiting(lane(Lane::Interactive)).await.unwrap());
+    let mut jobs = queue.consume(lane(Lane::Batch), 1).await.unwrap();
+    let received = jobs.next().await.unwrap();
+    assert!(!queue.has_waiting(lane(Lane::Batch)).await.unwrap(), "somebody has it in hand");
+    received.acknowledge().await;
+    queue.close().await;
     space.remove().await.unwrap();
 }

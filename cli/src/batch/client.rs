@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use txid_shared::api::{Batch, ErrorBody};
 use txid_shared::config::Secret;
+use txid_shared::files::regular;
 use txid_shared::words::BatchFile;
 
 /// Rows of one page of results.
@@ -117,20 +118,29 @@ impl Client {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Uploads the manifest in one stream and opens a batch on it.
+    /// Uploads the manifest, and its archive, in one stream each and opens a batch on them.
     pub(super) async fn submit(&self, manifest: &Path, given: &Given) -> anyhow::Result<String> {
-        let file = tokio::fs::File::open(manifest).await;
-        let file = file.with_context(|| format!("cannot read {}", manifest.display()))?;
+        let mut request = body(given);
+        request["manifest"] = json!(self.upload(manifest).await?);
+        if let Some(archive) = &given.archive {
+            request["archive"] = json!(self.upload(archive).await?);
+        }
+        let batch: Batch = self.call(Method::POST, "/batches", Some(request)).await?;
+        Ok(batch.id.to_string())
+    }
+
+    /// The reference to what was uploaded.
+    async fn upload(&self, path: &Path) -> anyhow::Result<String> {
+        let unreadable = || format!("cannot read {}", path.display());
+        regular(path).with_context(unreadable)?;
+        let file = tokio::fs::File::open(path).await.with_context(unreadable)?;
         let size = file.metadata().await?.len();
         let Opened { id, url } = self.call(Method::POST, "/uploads", None).await?;
         let content = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
         let sent =
             self.http.put(url).header(reqwest::header::CONTENT_LENGTH, size).body(content).send().await?;
         checked(sent).await?;
-        let mut request = body(given);
-        request["manifest"] = json!(format!("upload:{id}"));
-        let batch: Batch = self.call(Method::POST, "/batches", Some(request)).await?;
-        Ok(batch.id.to_string())
+        Ok(format!("upload:{id}"))
     }
 
     /// Every row with its verification, and the batch's files: each under a temporary name first.

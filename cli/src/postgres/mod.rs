@@ -33,8 +33,8 @@ const USER: &str = "postgres";
 pub struct PrivatePostgres {
     server: Server,
     url: String,
-    /// Held as long as the server runs; released by the kernel however this process ends.
-    _lock: File,
+    /// Held as long as the server runs.
+    _claim: Claim,
 }
 
 #[derive(Debug)]
@@ -45,24 +45,36 @@ struct Server {
     owner: Owner,
 }
 
-/// Starts the server of the data folder `data`, which is made if it is not there.
-/// Refuses if another process runs on the same folder.
-pub async fn start(data: &Path) -> anyhow::Result<PrivatePostgres> {
-    start_with_cache(data, &default_cache_folder()).await
+/// A data folder that no other process works in, for as long as this lives.
+#[derive(Debug)]
+pub struct Claim {
+    data: PathBuf,
+    /// Released by the kernel however this process ends.
+    _lock: File,
+}
+
+/// Claims the data folder `data`, which is made if it is not there. Refuses at once if another process runs on it.
+pub fn claim(data: &Path) -> anyhow::Result<Claim> {
+    std::fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
+    let data = data.canonicalize()?;
+    Ok(Claim { _lock: lock(&data)?, data })
+}
+
+/// Starts the server of a data folder.
+pub async fn start(claim: Claim) -> anyhow::Result<PrivatePostgres> {
+    start_with_cache(claim, &default_cache_folder()).await
 }
 
 /// As `start`, with the folder that packaged binaries are kept in.
-pub async fn start_with_cache(data: &Path, cache: &Path) -> anyhow::Result<PrivatePostgres> {
-    let (data, cache) = (data.to_owned(), cache.to_owned());
-    tokio::task::spawn_blocking(move || start_blocking(&data, &cache)).await?
+pub async fn start_with_cache(claim: Claim, cache: &Path) -> anyhow::Result<PrivatePostgres> {
+    let cache = cache.to_owned();
+    tokio::task::spawn_blocking(move || start_blocking(claim, &cache)).await?
 }
 
-fn start_blocking(data: &Path, cache: &Path) -> anyhow::Result<PrivatePostgres> {
-    std::fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
-    let data = data.canonicalize()?;
-    let lock = lock(&data)?;
+fn start_blocking(claim: Claim, cache: &Path) -> anyhow::Result<PrivatePostgres> {
+    let data = claim.data.as_path();
     let owner = Owner::find()?;
-    let place = Place::prepare(&data, owner)?;
+    let place = Place::prepare(data, owner)?;
     let binaries = binaries::find(owner, place.major()?, cache)?;
     if place.major()?.is_none() {
         make_cluster(&binaries, &place, owner)?;
@@ -71,7 +83,7 @@ fn start_blocking(data: &Path, cache: &Path) -> anyhow::Result<PrivatePostgres> 
     server.stop_leftover()?;
     server.start()?;
     let url = url(&server.place.socket_folder)?;
-    Ok(PrivatePostgres { server, url, _lock: lock })
+    Ok(PrivatePostgres { server, url, _claim: claim })
 }
 
 impl PrivatePostgres {

@@ -23,12 +23,12 @@ async fn it_serves_queries_and_keeps_the_data_over_a_restart() {
     // Where the tests run as root, the server's user has to get through.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
     let data = folder.path().join("a, \"b\" %41 é");
-    let postgres = start(&data).await.unwrap();
+    let postgres = start(claim(&data).unwrap()).await.unwrap();
     let first = store(&postgres).await;
     first.ping().await.unwrap();
     first.close().await;
     postgres.stop().await.unwrap();
-    let again = start(&data).await.unwrap();
+    let again = start(claim(&data).unwrap()).await.unwrap();
     let settings = Database { url: Secret::new(again.url()), ..Default::default() };
     let entry = MasterKeys::generate_entry("k1").unwrap();
     let second = Store::connect(&settings, MasterKeys::parse([entry.as_str()]).unwrap()).await.unwrap();
@@ -40,8 +40,8 @@ async fn it_serves_queries_and_keeps_the_data_over_a_restart() {
 #[tokio::test]
 async fn a_second_one_on_the_same_folder_is_refused_and_names_the_first() {
     let data = tempfile::tempdir().unwrap();
-    let postgres = start(data.path()).await.unwrap();
-    let error = start(data.path()).await.unwrap_err().to_string();
+    let postgres = start(claim(data.path()).unwrap()).await.unwrap();
+    let error = claim(data.path()).unwrap_err().to_string();
     assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
     postgres.stop().await.unwrap();
 }
@@ -49,7 +49,7 @@ async fn a_second_one_on_the_same_folder_is_refused_and_names_the_first() {
 #[tokio::test]
 async fn a_server_left_behind_by_a_killed_txid_is_taken_over() {
     let data = tempfile::tempdir().unwrap();
-    let mut postgres = start(data.path()).await.unwrap();
+    let mut postgres = start(claim(data.path()).unwrap()).await.unwrap();
     // What kill -9 does: the lock goes, the server stays and nobody tells it to stop.
     let mut left_behind = postgres.server.child.take().unwrap();
     let store = store(&postgres).await;
@@ -60,7 +60,7 @@ async fn a_server_left_behind_by_a_killed_txid_is_taken_over() {
         let data = data.path().to_owned();
         move || {
             let reaper = std::thread::spawn(move || left_behind.wait());
-            let next = start_blocking(&data, &default_cache_folder());
+            let next = claim(&data).and_then(|claim| start_blocking(claim, &default_cache_folder()));
             reaper.join().unwrap().unwrap();
             next
         }
@@ -77,7 +77,7 @@ async fn a_server_left_behind_by_a_killed_txid_is_taken_over() {
 #[tokio::test]
 async fn a_killed_server_recovers() {
     let data = tempfile::tempdir().unwrap();
-    let mut postgres = start(data.path()).await.unwrap();
+    let mut postgres = start(claim(data.path()).unwrap()).await.unwrap();
     store(&postgres).await.close().await;
     let mut killed = postgres.server.child.take().unwrap();
     killed.kill().unwrap();
@@ -88,7 +88,7 @@ async fn a_killed_server_recovers() {
         "the stale pid file is the point"
     );
 
-    let next = start(data.path()).await.unwrap();
+    let next = start(claim(data.path()).unwrap()).await.unwrap();
     let settings = Database { url: Secret::new(next.url()), ..Default::default() };
     Store::migrate(&settings).await.unwrap();
     next.stop().await.unwrap();
@@ -101,7 +101,7 @@ async fn an_initdb_that_was_cut_off_starts_afresh() {
     let place = Place::prepare(data.path(), owner).unwrap();
     std::fs::create_dir(place.unfinished_cluster()).unwrap();
     std::fs::write(place.unfinished_cluster().join("half"), b"").unwrap();
-    start(data.path()).await.unwrap().stop().await.unwrap();
+    start(claim(data.path()).unwrap()).await.unwrap().stop().await.unwrap();
     assert!(!place.unfinished_cluster().exists());
 }
 

@@ -21,6 +21,8 @@ const SMALL_ROW_BYTES: u64 = 64 * 1024;
 const MORE: usize = 4;
 /// Rows that a driver before this one left.
 const LEFT: i64 = 10_000;
+/// Keys that are removed together.
+const TOGETHER: i64 = 200;
 
 /// A row under way, under the id and the key that were chosen for it.
 struct Reserved {
@@ -64,8 +66,13 @@ impl Batches {
         drive.recovered = false;
         let reserved = self.store.reserve_rows(held, &reservations).await?.ok_or(DriveError::LeaseLost)?;
         let chosen = rows.into_iter().zip(reservations).zip(keys);
+        let (chosen, left): (Vec<_>, Vec<_>) =
+            chosen.partition(|((row, _), _)| reserved.contains(&row.number));
+        // Its owner was faster: no row will ever refer to these keys.
+        try_join_all(left.iter().map(|((_, left), _)| self.blobs.erase(account, left.verification_id)))
+            .await?;
         let rows: Vec<Reserved> = chosen
-            .filter(|((row, _), _)| reserved.contains(&row.number))
+            .into_iter()
             .map(|((row, Reservation { verification_id: id, wrapped_key, .. }), key)| Reserved {
                 row,
                 id,
@@ -189,6 +196,7 @@ impl Batches {
                 .end_rows(held, RowState::Processing, &ends, now)
                 .await?
                 .ok_or(DriveError::LeaseLost)?;
+            self.remove_unused_keys(record).await?;
         }
         try_join_all(
             submissions.into_iter().map(|(reserved, submission)| self.accept(record, reserved, submission)),
@@ -196,6 +204,21 @@ impl Batches {
         .await?;
         self.outbox_filled.notify_one();
         Ok(())
+    }
+
+    /// Rows that ended without a verification leave a key share, and after a crash pictures. Whoever dies meanwhile
+    /// leaves them to the next driver, at the latest before the batch ends.
+    pub(super) async fn remove_unused_keys(&self, record: &BatchRecord) -> Result<(), DriveError> {
+        let batch = record.batch.id;
+        loop {
+            let unused = self.store.unused_keys(batch, TOGETHER).await?;
+            if unused.is_empty() {
+                return Ok(());
+            }
+            try_join_all(unused.iter().map(|(_, id)| self.blobs.erase(record.account_id, *id))).await?;
+            let numbers: Vec<i64> = unused.into_iter().map(|(number, _)| number).collect();
+            self.store.forget_unused_keys(batch, &numbers).await?;
+        }
     }
 
     async fn accept(

@@ -12,7 +12,7 @@ use txid_shared::blobs::spool::{SpoolReader, SpoolWriter};
 use txid_shared::config::ms;
 use txid_shared::ids::BatchId;
 use txid_shared::store::{BatchRecord, Progress};
-use txid_shared::words::{BatchStatus, RowState};
+use txid_shared::words::{BatchStatus, RowState, Status};
 use uuid::Uuid;
 
 /// Rows that end together when a batch is cancelled.
@@ -26,7 +26,7 @@ const RATE_OVER_S: f64 = 10.0;
 /// Rows under way at least, whatever was decided lately.
 const LEAST_UNDER_WAY: i64 = 32;
 /// Names of what lies in a batch's place.
-pub(super) const ROWS: &str = "rows";
+pub(crate) const ROWS: &str = "rows";
 
 /// A batch in the hands of its driver.
 pub(super) struct Drive {
@@ -243,6 +243,9 @@ impl Batches {
             let state = if ending == BatchStatus::Expired { RowState::Expired } else { RowState::Cancelled };
             self.end_pending(drive, state).await?;
             return Ok(Next::Again);
+        }
+        if ending == Some(BatchStatus::Expired) && processing > settled {
+            return self.take_back(drive, RowState::Expired, Status::Expired).await;
         }
         if pending == 0 && processing == 0 {
             return self.advance(drive, record, BatchStatus::Finalizing, &Progress::default()).await;

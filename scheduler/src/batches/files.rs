@@ -3,18 +3,20 @@
 
 use super::drive::{Drive, ROWS};
 use super::groups::Groups;
-use super::rows::FAULT;
+use super::rows::{FAULT, UNREAD};
+use super::source::Location;
 use super::{Batches, DriveError};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use txid_shared::api::{BatchFault, FileInfo, Summary};
 use txid_shared::blobs::spool::{SpoolReader, SpoolWriter, Spooled};
 use txid_shared::ids::VerificationId;
 use txid_shared::store::{BatchRecord, BatchRow};
-use txid_shared::words::{BatchFile, BatchStatus, RowState};
+use txid_shared::words::{BatchFile, BatchStatus, ImageRole, RowState};
 
 /// Rows that are read together.
 const TOGETHER: i64 = 1000;
@@ -39,19 +41,25 @@ struct OutputLine<'a> {
     completed_at: Option<Timestamp>,
 }
 
+/// What was written, and whether the errors hold pictures and not only references to them.
+pub(super) struct Written {
+    pub(super) files: BTreeMap<BatchFile, FileInfo>,
+    pub(super) has_pictures: bool,
+}
+
 pub(super) async fn write_files(
     batches: &Batches,
     drive: &Drive,
     record: &BatchRecord,
     ended: BatchStatus,
     stopping: &CancellationToken,
-) -> Result<BTreeMap<BatchFile, FileInfo>, DriveError> {
+) -> Result<Written, DriveError> {
     let key = batches.store.batch_key(record).await?;
     let writer = |file: BatchFile| SpoolWriter::new(&batches.blobs, &key, &record.place(file.as_str()));
     let rows_of_manifest = SpoolReader::new(&batches.blobs, &key, &record.place(ROWS));
     let (mut output, mut errors) = (writer(BatchFile::Output), writer(BatchFile::Errors));
     let mut groups = Groups::of(batches, drive, record.batch.counts.total, stopping).await?;
-    let (mut count, mut wrong, mut next) = (0, 0, 1);
+    let (mut count, mut wrong, mut next, mut has_pictures) = (0, 0, 1, false);
     loop {
         if stopping.is_cancelled() {
             return Err(DriveError::Stopping);
@@ -69,7 +77,9 @@ pub(super) async fn write_files(
                 wrong += 1;
                 let text = rows_of_manifest.read(row.start_byte, row.size_bytes).await?;
                 let mut line = Vec::new();
-                push(&mut line, &error_line(row, &text));
+                let mut members = error_line(row, &text);
+                has_pictures |= locate(&mut members, batches.references.local_files.as_deref());
+                push(&mut line, &members);
                 errors.write(&line).await?;
             }
         }
@@ -101,7 +111,7 @@ pub(super) async fn write_files(
     let mut writing = writer(BatchFile::Manifest);
     writing.write(&text).await?;
     infos.insert(BatchFile::Manifest, info(1, writing.close().await?));
-    Ok(infos)
+    Ok(Written { files: infos, has_pictures })
 }
 
 fn output_line(row: &BatchRow) -> OutputLine<'_> {
@@ -117,21 +127,43 @@ fn output_line(row: &BatchRow) -> OutputLine<'_> {
     }
 }
 
-/// The row as it was submitted, with what is the matter.
+/// The row as it was submitted, with what is the matter and where it stood.
 fn error_line(row: &BatchRow, text: &[u8]) -> Map<String, Value> {
     let mut members: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
+    let unread = members.remove(FAULT).and_then(|mut fault| fault.get_mut(UNREAD).map(Value::take));
     if let Some(custom_id) = &row.custom_id {
         members.insert("custom_id".to_owned(), custom_id.as_str().into());
     }
-    let fault = match &row.error {
+    let mut fault = match &row.error {
         Some(error) => json!(error),
         None => {
             let reasons = row.outcome.as_ref().map(|outcome| &outcome.reasons);
             json!({ "code": row.state, "reasons": reasons })
         }
     };
+    fault["line"] = row.line.into();
+    if let Some(unread) = unread {
+        fault[UNREAD] = unread;
+    }
     members.insert(FAULT.to_owned(), fault);
     members
+}
+
+/// Makes `file:` paths absolute, which start from `folder`: the errors file lies elsewhere. Whether pictures stand in the
+/// row themselves.
+fn locate(members: &mut Map<String, Value>, folder: Option<&Path>) -> bool {
+    let mut has_pictures = false;
+    for role in ImageRole::ALL {
+        let Some(Value::String(picture)) = members.get_mut(role.as_str()) else { continue };
+        match (Location::parse(role.as_str(), picture), folder) {
+            (Ok(None), _) => has_pictures = true,
+            (Ok(Some(Location::File(path))), Some(folder)) => {
+                *picture = format!("file:{}", folder.join(path).display());
+            }
+            _ => {}
+        }
+    }
+    has_pictures
 }
 
 fn push(lines: &mut Vec<u8>, line: &impl Serialize) {

@@ -1,6 +1,6 @@
 //! From bytes to lines: JSONL or a table, on a blocking thread, part by part.
 
-use super::rows::{HEADERS, Line};
+use super::rows::{HEADERS, Line, Wrong};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ const STRUCTURES: [&str; 3] = ["expected", "metadata", "thresholds"];
 /// A line with what it says, or what is wrong with it.
 pub(super) struct Parsed {
     pub(super) line: i64,
-    pub(super) read: Result<Line, (Option<String>, ApiError)>,
+    pub(super) read: Result<Line, Wrong>,
 }
 
 pub(super) type Part = Result<Bytes, ApiError>;
@@ -72,7 +72,8 @@ fn jsonl(reader: &mut BufReader<Parts>, groups: &mut Grouped<'_>) -> Result<(), 
             read.map_err(|error| unreadable(&error))?;
             if rest.is_empty() || rest.ends_with(b"\n") {
                 let message = "the line is longer than 45 MB";
-                groups.add(number, Err((None, ApiError::new(ErrorCode::InvalidRequest, message))))?;
+                let error = ApiError::new(ErrorCode::InvalidRequest, message);
+                groups.add(number, Err(Wrong::unread(&bytes, error)))?;
                 bytes.clear();
                 too_long = false;
             }
@@ -80,7 +81,10 @@ fn jsonl(reader: &mut BufReader<Parts>, groups: &mut Grouped<'_>) -> Result<(), 
         let read = match std::str::from_utf8(&bytes) {
             Ok(text) if text.trim().is_empty() => continue,
             Ok(text) => Line::read(text.trim()),
-            Err(_) => Err((None, ApiError::new(ErrorCode::InvalidRequest, "the line is not UTF-8"))),
+            Err(_) => {
+                let error = ApiError::new(ErrorCode::InvalidRequest, "the line is not UTF-8");
+                Err(Wrong::unread(&bytes, error))
+            }
         };
         groups.add(number, read)?;
     }
@@ -121,14 +125,18 @@ fn csv(reader: &mut BufReader<Parts>, groups: &mut Grouped<'_>) -> Result<(), Ap
 }
 
 /// The members that a record stands for.
-fn of_record(
-    headers: &[String],
-    record: &csv::ByteRecord,
-) -> Result<Map<String, Value>, (Option<String>, ApiError)> {
+fn of_record(headers: &[String], record: &csv::ByteRecord) -> Result<Map<String, Value>, Wrong> {
     let mut members = Map::new();
     let custom_id = headers.iter().position(|name| name == "custom_id").and_then(|at| record.get(at));
     let custom_id = custom_id.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
-    let refused = |error: ApiError| Err((custom_id.clone().filter(|id| !id.is_empty()), error));
+    let refused = |error: ApiError| {
+        let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+        // Writing to a Vec cannot fail.
+        let _ = writer.write_byte_record(record);
+        let line = writer.into_inner().unwrap_or_default();
+        let custom_id = custom_id.clone().filter(|id| !id.is_empty());
+        Err(Wrong { custom_id, ..Wrong::unread(&line, error) })
+    };
     if record.len() != headers.len() {
         let message = format!("the line has {} columns, not {}", record.len(), headers.len());
         return refused(ApiError::new(ErrorCode::InvalidRequest, message));
@@ -181,8 +189,8 @@ impl<'a> Grouped<'a> {
         Self { groups, gathered: Vec::new(), bytes: 0 }
     }
 
-    fn add(&mut self, line: i64, read: Result<Line, (Option<String>, ApiError)>) -> Result<(), ApiError> {
-        self.bytes += read.as_ref().map_or(0, |line| line.text.len());
+    fn add(&mut self, line: i64, read: Result<Line, Wrong>) -> Result<(), ApiError> {
+        self.bytes += read.as_ref().map_or_else(|wrong| wrong.text.len(), |line| line.text.len());
         self.gathered.push(Parsed { line, read });
         if self.gathered.len() >= TOGETHER || self.bytes >= TOGETHER_BYTES {
             return self.end();
@@ -253,7 +261,9 @@ mod tests {
     fn told(text: &[u8]) -> Vec<(i64, Result<String, String>)> {
         let lines = read(text).unwrap().into_iter();
         lines
-            .map(|parsed| (parsed.line, parsed.read.map(|line| line.text).map_err(|(_, e)| e.message)))
+            .map(|parsed| {
+                (parsed.line, parsed.read.map(|line| line.text).map_err(|wrong| wrong.error.message))
+            })
             .collect()
     }
 

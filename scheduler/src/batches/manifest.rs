@@ -2,7 +2,7 @@
 //! archive. Each line becomes a row, also one that is wrong; only a manifest that cannot be read at all is refused.
 
 use super::lines::{Group, Parsed, Part, parse};
-use super::rows::Line;
+use super::rows::{Line, Wrong};
 use super::source::Location;
 use super::zipped::Archive;
 use super::{Batches, DriveError};
@@ -76,7 +76,7 @@ impl Holding<'_> {
                 let start_byte = i64::try_from(self.rows.size_bytes()).unwrap_or(i64::MAX);
                 let (custom_id, text, fault) = match read {
                     Ok(Line { custom_id, text }) => (custom_id, text, None),
-                    Err((custom_id, error)) => (custom_id, String::new(), Some(error.into())),
+                    Err(Wrong { custom_id, text, error }) => (custom_id, text, Some(error.into())),
                 };
                 self.rows.write(text.as_bytes()).await?;
                 let size_bytes = i32::try_from(text.len()).unwrap_or(i32::MAX);
@@ -210,7 +210,7 @@ async fn feed(
     Ok(())
 }
 
-fn unreachable(param: &str, error: &txid_shared::blobs::sources::SourceError) -> ApiError {
+pub(super) fn unreachable(param: &str, error: &txid_shared::blobs::sources::SourceError) -> ApiError {
     use txid_shared::blobs::sources::SourceError;
     let (code, what) = match error {
         SourceError::NotOpen => (ErrorCode::Forbidden, "is not in a bucket that this account may read"),

@@ -15,6 +15,7 @@ mod rows;
 mod source;
 mod zipped;
 
+pub(crate) use drive::ROWS;
 pub(crate) use rows::row_form;
 pub(crate) use source::{Location, Source, not_open};
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use txid_shared::api::ApiError;
 use txid_shared::blobs::sources::Sources;
 use txid_shared::blobs::spool::{SpoolReader, SpoolWriter};
 use txid_shared::blobs::{BlobError, Blobs};
@@ -162,6 +164,18 @@ impl Batches {
     ) -> Result<Option<Bytes>, DriveError> {
         let Some((_, reader)) = self.references.upload(account, id).await? else { return Ok(None) };
         Ok(Some(reader.read(0, size).await?))
+    }
+
+    /// Why a manifest in a bucket cannot be read; what can be told before there is a batch.
+    pub(crate) async fn refusal_of_bucket(
+        &self,
+        account: AccountId,
+        param: &str,
+        url: &str,
+    ) -> Result<Option<ApiError>, StoreError> {
+        let account = self.store.account_name(account).await?.unwrap_or_default();
+        let looked = self.references.sources.look(&account, url).await;
+        Ok(looked.err().map(|error| manifest::unreachable(param, &error)))
     }
 
     /// A place for bytes to come, kept for as long as the settings say.

@@ -12,6 +12,7 @@ use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::blobs::Blobs;
 use txid_shared::blobs::sources::{SourceError, Sources};
 use txid_shared::blobs::spool::SpoolReader;
+use txid_shared::files::{FileError, read_picture};
 use txid_shared::ids::AccountId;
 use txid_shared::outbound::{Guard, allowed_url};
 use txid_shared::store::{Store, Upload};
@@ -27,7 +28,7 @@ pub(super) struct References {
     pub(super) sources: Sources,
     /// `None`: `https:` is not open.
     pub(super) web: Option<(reqwest::Client, Arc<Guard>)>,
-    /// Where `file:` paths start from; `None`: they are not open.
+    /// Where `file:` paths of pictures start from and may not leave; `None`: they are not open.
     pub(super) local_files: Option<PathBuf>,
 }
 
@@ -190,14 +191,20 @@ impl Reach {
                 })
             }
             Location::File(path) => {
-                let path = self.references.local(path);
-                let path = path.ok_or_else(|| Missing::Refused(not_open(param, "file:")))?;
-                let size =
-                    tokio::fs::metadata(&path).await.map_err(|error| absent(&error.to_string()))?.len();
-                if size > LARGEST_BYTES as u64 {
-                    return Err(Missing::Refused(crate::images::too_large(param)));
+                let folder = self.references.local_files.as_ref();
+                let folder = folder.ok_or_else(|| Missing::Refused(not_open(param, "file:")))?;
+                // Also links are followed first: a manifest may come from elsewhere, and must not read what it names.
+                let path = tokio::fs::canonicalize(folder.join(path)).await;
+                let path = path.map_err(|error| absent(&error.to_string()))?;
+                if !path.starts_with(folder) {
+                    let message =
+                        format!("`{param}` leads out of the manifest's folder; --files names another");
+                    return Err(Missing::Refused(ApiError::new(ErrorCode::Forbidden, message).param(param)));
                 }
-                tokio::fs::read(path).await.map(Bytes::from).map_err(|error| absent(&error.to_string()))
+                read_picture(path).await.map(Bytes::from).map_err(|error| match error {
+                    FileError::TooLarge => Missing::Refused(crate::images::too_large(param)),
+                    other => absent(&other.to_string()),
+                })
             }
             Location::Web(url) => self.over_https(param, url).await,
         }

@@ -3,7 +3,7 @@
 
 use super::source::Location;
 use crate::form::{Form, Given};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::words::ImageRole;
@@ -13,6 +13,10 @@ pub(super) const LONGEST_CUSTOM_ID: usize = 200;
 const CUSTOM_ID: &str = "custom_id";
 /// What an errors file adds to a row; it is read over when that is submitted again.
 pub(super) const FAULT: &str = "_error";
+/// In it, the beginning of a line that is no row at all.
+pub(super) const UNREAD: &str = "text";
+/// Characters that are kept of such a line: enough for a person to find it.
+const KEPT_UNREAD: usize = 1000;
 /// Columns of a CSV manifest.
 pub(crate) const HEADERS: [&str; 9] = [
     CUSTOM_ID,
@@ -35,18 +39,52 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
+/// A line that cannot be a row.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// Where it could be read.
+    pub(super) custom_id: Option<String>,
+    /// One line of JSON: what the errors file gives back, to be mended.
+    pub(super) text: String,
+    pub(super) error: ApiError,
+}
+
+impl Wrong {
+    /// The line has no members that could be given back.
+    pub(super) fn unread(line: &[u8], error: ApiError) -> Self {
+        let kept: String = String::from_utf8_lossy(line).chars().take(KEPT_UNREAD).collect();
+        let text = json!({ FAULT: { UNREAD: kept.trim_end() } }).to_string();
+        Self { custom_id: None, text, error }
+    }
+}
+
 impl Line {
-    /// Errors tell what is wrong with the line, with its `custom_id` where that could be read.
-    pub(super) fn read(text: &str) -> Result<Self, (Option<String>, ApiError)> {
+    pub(super) fn read(text: &str) -> Result<Self, Wrong> {
         let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
             let message = format!("the line is not a JSON object: column {}", error.column());
-            (None, ApiError::new(ErrorCode::InvalidRequest, message))
+            Wrong::unread(text.as_bytes(), ApiError::new(ErrorCode::InvalidRequest, message))
         })?;
         Self::of(members)
     }
 
-    pub(super) fn of(mut members: Map<String, Value>) -> Result<Self, (Option<String>, ApiError)> {
-        members.remove(FAULT);
+    pub(super) fn of(mut members: Map<String, Value>) -> Result<Self, Wrong> {
+        let fault = members.remove(FAULT);
+        let (custom_id, error) = match Self::checked(&members) {
+            Ok(custom_id) => {
+                let text = Value::Object(members).to_string();
+                return Ok(Self { custom_id: Some(custom_id), text });
+            }
+            Err(wrong) => wrong,
+        };
+        // From an errors file, and not mended: what could not be read then is still what it is about.
+        if let Some(unread) = fault.and_then(|mut fault| fault.get_mut(UNREAD).map(Value::take)) {
+            members.insert(FAULT.to_owned(), json!({ UNREAD: unread }));
+        }
+        Err(Wrong { custom_id, text: Value::Object(members).to_string(), error })
+    }
+
+    /// Its `custom_id`, or what is wrong, with the `custom_id` where that could be read.
+    fn checked(members: &Map<String, Value>) -> Result<String, (Option<String>, ApiError)> {
         let custom_id = match members.get(CUSTOM_ID) {
             None | Some(Value::Null) => return Err((None, ApiError::missing(CUSTOM_ID))),
             Some(Value::String(id))
@@ -63,8 +101,7 @@ impl Line {
             let message = format!("`{name}` is of the whole batch, not of a row");
             return Err((Some(custom_id), ApiError::invalid(name, message)));
         }
-        let text = Value::Object(members).to_string();
-        Ok(Self { custom_id: Some(custom_id), text })
+        Ok(custom_id)
     }
 }
 
@@ -107,7 +144,7 @@ mod tests {
     use crate::submission::Submission;
 
     fn fault(text: &str) -> (Option<String>, Option<String>) {
-        let Err((custom_id, error)) = Line::read(text) else { panic!("{text} was taken") };
+        let Err(Wrong { custom_id, error, .. }) = Line::read(text) else { panic!("{text} was taken") };
         (custom_id, error.param)
     }
 
@@ -124,7 +161,19 @@ mod tests {
     #[test]
     fn an_errors_file_is_a_manifest() {
         let line = Line::read(r#"{"custom_id":"a","country":"MA","_error":{"code":"not_found"}}"#);
-        assert_eq!(line.map_err(|(_, error)| error).unwrap().text, r#"{"country":"MA","custom_id":"a"}"#);
+        assert_eq!(line.unwrap().text, r#"{"country":"MA","custom_id":"a"}"#);
+    }
+
+    #[test]
+    fn what_is_wrong_is_given_back_until_it_is_mended() {
+        let Err(wrong) = Line::read(r#"{"country":"MA","custom_id":7}"#) else { panic!("taken") };
+        assert_eq!(wrong.text, r#"{"country":"MA","custom_id":7}"#);
+        let Err(unread) = Line::read(r#"{"custom_id":"a""#) else { panic!("taken") };
+        assert_eq!(unread.text, r#"{"_error":{"text":"{\"custom_id\":\"a\""}}"#);
+        let Err(again) = Line::read(&unread.text) else { panic!("taken") };
+        assert_eq!((again.error.param.as_deref(), again.text), (Some("custom_id"), unread.text));
+        let Err(long) = Line::read(&"x".repeat(1_000_000)) else { panic!("taken") };
+        assert!(long.text.len() < KEPT_UNREAD + 50);
     }
 
     #[test]

@@ -205,7 +205,8 @@ fn given(form: &Form<'_>, name: &str) -> Result<FileGiven, ApiError> {
         (status = 401, description = "unauthorized, key_revoked, key_expired", body = ErrorBody),
         (status = 403, description = "forbidden: the key lacks `identity:write`, or the reference is not open",
             body = ErrorBody),
-        (status = 404, description = "not_found: no such upload", body = ErrorBody),
+        (status = 404, description = "not_found: no such upload, or nothing at that place of a bucket",
+            body = ErrorBody),
         (status = 409, description = "invalid_state: the upload is not stored yet; idempotency_key_conflict, \
             idempotency_in_progress", body = ErrorBody),
         (status = 413, description = "image_too_large: the whole request; larger ones go by upload", body = ErrorBody),
@@ -263,6 +264,15 @@ async fn at(api: &Api, caller: &Caller, given: FileGiven, param: &str) -> Result
             if upload.stored.is_none() {
                 let message = format!("`{param}`: the upload's content has not arrived");
                 return Err(ApiError::new(ErrorCode::InvalidState, message).param(param).into());
+            }
+        }
+        Location::Bucket(_) if param == "archive" => {
+            return Err(ApiError::invalid(param, "`archive` must be upload:upl_…").into());
+        }
+        Location::Bucket(url) => {
+            let refusal = api.drivers.refusal_of_bucket(caller.account_id, param, url).await;
+            if let Some(refusal) = refusal.map_err(|error| lost(&error))? {
+                return Err(refusal.into());
             }
         }
         Location::File(_) if api.batches.local_files.is_none() => {

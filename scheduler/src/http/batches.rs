@@ -18,7 +18,7 @@ use std::sync::Arc;
 use txid_shared::api::{ApiError, Batch, ErrorBody, ErrorCode};
 use txid_shared::ids::BatchId;
 use txid_shared::store::{BatchOptions, BatchRecord};
-use txid_shared::words::{BatchStatus, Permission};
+use txid_shared::words::{BatchFile, BatchStatus, Permission};
 use utoipa::ToSchema;
 
 const RETRY: &str = "POST /v1/identity/batches/{id}/retry-failed";
@@ -179,6 +179,9 @@ pub(super) async fn retry_failed(
     let counts = record.batch.counts;
     if counts.error + counts.cancelled + counts.expired == 0 {
         return Err(refused("every row of the batch has a verdict").into());
+    }
+    if !record.batch.files.as_ref().is_some_and(|files| files.contains_key(&BatchFile::Errors)) {
+        return Err(refused("its rows held pictures that are not kept any longer").into());
     }
     let account_key = api.store.account_key(record.account_id).await.map_err(|error| lost(&error))?;
     let sealed = record.sealed_source.as_deref().unwrap_or_default();

@@ -83,7 +83,8 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
     let request_id = request_id(request.headers()).unwrap_or_else(|| id.to_string());
     request.extensions_mut().insert(ShownRequestId(request_id.clone()));
     let route = route(request.extensions());
-    let span = tracing::info_span!(
+    // Of the highest level: what is logged in it tells the request also where the filter lets only errors through.
+    let span = tracing::error_span!(
         "request",
         http.request.method = %request.method(),
         http.route = route.as_deref().unwrap_or("unknown"),

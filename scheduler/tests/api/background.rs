@@ -2,6 +2,7 @@
 
 use super::scene::{Scene, card, passport};
 use jiff::SignedDuration;
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use txid_scheduler::Sweeper;
@@ -33,7 +34,7 @@ impl Scene {
     }
 
     /// The relay has removed what it published.
-    async fn outbox_is_empty(&self) {
+    pub(crate) async fn outbox_is_empty(&self) {
         while self.count("outbox").await > 0 {
             tokio::task::yield_now().await;
         }
@@ -103,6 +104,42 @@ async fn only_the_stages_without_a_partial_run_again() {
     }
     assert_eq!(scene.sweep_after(120).await, 0, "the second round waits twice as long");
     assert_eq!(scene.sweep_after(120).await, 1);
+    scene.end().await;
+}
+
+/// Behind interactive work a job of a batch may stand for hours; a lost one still ends.
+#[tokio::test]
+async fn a_row_that_waits_in_the_batch_lane_is_not_given_up_before_its_queue_was_empty() {
+    let scene = Scene::new().await;
+    let batch = super::batches::open(&scene, json!({ "rows": [super::batches::row("a", 1280)] })).await;
+    let accepted = "it is accepted";
+    scene.until(accepted, async || (scene.count("verifications").await == 1).then_some(())).await;
+    let (id,): (uuid::Uuid,) =
+        sqlx::query_as("SELECT id FROM verifications").fetch_one(&scene.database).await.unwrap();
+    let id = VerificationId::from_uuid(id);
+    let queue = &scene.services.queue;
+    let lane = Source::Jobs(Stage::Ocr, Lane::Batch);
+    let empty = async || {
+        scene.outbox_is_empty().await;
+        let mut jobs = queue.consume(lane, 1).await.unwrap();
+        while queue.has_waiting(lane).await.unwrap() {
+            jobs.next().await.unwrap().acknowledge().await;
+        }
+    };
+    let rounds = scene.config.sweeper.rounds;
+    for _ in 0..3 * rounds {
+        scene.sweep_after(1000).await;
+    }
+    assert_eq!(scene.case(id).await.status, Status::Pending, "its job was in the queue all the time");
+
+    // Now it is lost: found once more, and then given up.
+    empty().await;
+    assert_eq!(scene.sweep_after(1000).await, 1);
+    assert_eq!(scene.case(id).await.status, Status::Pending);
+    empty().await;
+    assert_eq!(scene.sweep_after(1000).await, 1);
+    assert_eq!(scene.case(id).await.status, Status::Error);
+    super::batches::until(&scene, &batch, "completed").await;
     scene.end().await;
 }
 

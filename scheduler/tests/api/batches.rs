@@ -64,7 +64,7 @@ pub(crate) async fn work(scene: &Scene) -> usize {
     pending.len()
 }
 
-async fn worked_until(scene: &Scene, id: &str, status: &str) -> Value {
+pub(crate) async fn worked_until(scene: &Scene, id: &str, status: &str) -> Value {
     let work_and_look = async || {
         work(scene).await;
         Some(show(scene, id).await).filter(|batch| batch["status"] == status)
@@ -72,7 +72,7 @@ async fn worked_until(scene: &Scene, id: &str, status: &str) -> Value {
     scene.until(&format!("batch {status}"), work_and_look).await
 }
 
-fn lines(text: &str) -> Vec<Value> {
+pub(crate) fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

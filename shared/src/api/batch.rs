@@ -31,6 +31,11 @@ pub struct Batch {
     /// When rows that are still open end as `expired`.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
+    /// When it is erased with its files and verifications, as `DELETE` does; there once it has ended, where the account
+    /// keeps things for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub retained_until: Option<Timestamp>,
     /// What a check before the start found; there when one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Preflight>,

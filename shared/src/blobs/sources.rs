@@ -80,6 +80,12 @@ impl Sources {
         Ok(collected.freeze())
     }
 
+    /// Whether it is there and may be read.
+    pub async fn look(&self, account: &str, url: &str) -> Result<(), SourceError> {
+        let (source, path) = self.find(account, url)?;
+        source.store.head(&path).await.map(drop).map_err(missing)
+    }
+
     /// The same as a stream, for what does not fit into memory.
     pub async fn stream(
         &self,

@@ -33,8 +33,8 @@ pub struct Batches {
     pub fetch_timeout_ms: u64,
     /// Buckets that rows and manifests may refer to by `s3://`.
     pub buckets: Vec<Bucket>,
-    /// Where `file:` paths start from; absent: they are not followed. No setting, but what a process decides that its
-    /// own user feeds.
+    /// Folder (canonical) that `file:` paths start from and that those of pictures may not leave; absent: they are not
+    /// followed. No setting, but what a process decides that its own user feeds.
     #[serde(skip)]
     pub local_files: Option<PathBuf>,
 }

@@ -65,6 +65,10 @@ impl MemoryQueue {
         self.push(Source::DeadLetters, waiting);
     }
 
+    pub(super) fn has_waiting(&self, source: Source) -> bool {
+        !locked(&self.line(source).waiting).is_empty()
+    }
+
     pub(super) fn consume(&self, source: Source) -> Consumer {
         Consumer { queue: self.clone(), source, line: self.line(source) }
     }

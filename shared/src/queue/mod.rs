@@ -187,6 +187,14 @@ impl Queue {
         }
     }
 
+    /// Whether messages wait in it that nobody has in hand.
+    pub async fn has_waiting(&self, source: Source) -> Result<bool, QueueError> {
+        match self {
+            Self::RabbitMq(queue) => queue.has_waiting(source).await,
+            Self::Memory(queue) => Ok(queue.has_waiting(source)),
+        }
+    }
+
     pub async fn ping(&self) -> Result<(), QueueError> {
         match self {
             Self::RabbitMq(queue) => queue.ping().await,

@@ -164,6 +164,15 @@ impl RabbitMq {
         arguments
     }
 
+    pub(super) async fn has_waiting(&self, source: Source) -> Result<bool, QueueError> {
+        let channel = self.channel().await?;
+        let looking = QueueDeclareOptions { passive: true, ..Default::default() };
+        let queue = channel.queue_declare(self.queue_name(source), looking, FieldTable::default()).await?;
+        let waiting = queue.message_count() > 0;
+        channel.close(200, "looked".into()).await?;
+        Ok(waiting)
+    }
+
     /// Pipelined: everything is handed over at once, to leave in few writes, and then the confirms are awaited.
     pub(super) async fn publish(&self, jobs: &[Outgoing]) -> Vec<Result<(), QueueError>> {
         let channel = match self.publisher().await {

@@ -23,10 +23,15 @@ pub struct AccountRow {
     pub id: AccountId,
     pub name: String,
     pub plan: Plan,
+    /// Its share of the batch lane, against other accounts.
+    pub batch_weight: i32,
     /// `Test`: it holds the test data of another.
     pub mode: KeyMode,
     pub created_at: Timestamp,
 }
+
+/// Bounds of `accounts.batch_weight`.
+pub const BATCH_WEIGHTS: std::ops::RangeInclusive<i64> = 1..=1000;
 
 /// Account keys unwrapped once per process.
 pub struct AccountKeys {
@@ -133,16 +138,16 @@ impl Store {
 
     /// Oldest first.
     pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
-        let rows: Vec<(Uuid, String, String, bool, Time)> = sqlx::query_as(
-            "/* accounts */ SELECT id, name, plan, live_account_id IS NOT NULL, created_at FROM accounts
-             ORDER BY id",
+        let rows: Vec<(Uuid, String, String, i32, bool, Time)> = sqlx::query_as(
+            "/* accounts */ SELECT id, name, plan, batch_weight, live_account_id IS NOT NULL, created_at
+             FROM accounts ORDER BY id",
         )
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
-            .map(|(id, name, plan, test, created_at)| {
+            .map(|(id, name, plan, batch_weight, test, created_at)| {
                 let (id, plan) = (AccountId::from_uuid(id), word(&plan)?);
-                Ok(AccountRow { id, name, plan, mode: mode(test), created_at: created_at.0 })
+                Ok(AccountRow { id, name, plan, batch_weight, mode: mode(test), created_at: created_at.0 })
             })
             .collect()
     }
@@ -168,6 +173,34 @@ impl Store {
         )
         .bind(name)
         .bind(plan.as_str())
+        .bind(Time(now))
+        .bind(actor)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(changed == 1)
+    }
+
+    /// For the account of that name and its test twin. False: no such account.
+    pub async fn set_batch_weight(
+        &self,
+        name: &str,
+        weight: i32,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (changed,): (i64,) = sqlx::query_as(
+            "/* set_batch_weight */ WITH changed AS (
+               UPDATE accounts SET batch_weight = $2 WHERE name = $1 AND live_account_id IS NULL RETURNING id
+             ), twin AS (
+               UPDATE accounts SET batch_weight = $2 FROM changed WHERE accounts.live_account_id = changed.id
+             ), audited AS (
+               INSERT INTO audit (account_id, at, actor, action, details)
+               SELECT id, $3, $4, 'account.batch_weight_set', jsonb_build_object('batch_weight', $2) FROM changed
+             )
+             SELECT count(*) FROM changed",
+        )
+        .bind(name)
+        .bind(weight)
         .bind(Time(now))
         .bind(actor)
         .fetch_one(&self.pool)

@@ -72,6 +72,10 @@ pub struct Progress {
     pub error: Option<BatchFault>,
     pub preflight: Option<Preflight>,
     pub files: Option<BTreeMap<BatchFile, FileInfo>>,
+    /// It has ended: how long it is kept.
+    pub retained_until: Option<Timestamp>,
+    /// The same for the pictures in its errors file, if there are any.
+    pub pictures_until: Option<Timestamp>,
 }
 
 macro_rules! batch_columns {
@@ -79,7 +83,7 @@ macro_rules! batch_columns {
         "id, account_id, key_id, name, metadata, status, ending, reached, options, sealed_source, wrapped_key,
          retry_of, error, preflight, files, total, pending, processing, verified, failed, manual_review,
          error_rows, cancelled, expired, duplicate, next_row, rate, created_at, expires_at,
-         deleted_at IS NOT NULL"
+         deleted_at IS NOT NULL, retained_until"
     };
 }
 
@@ -235,6 +239,53 @@ impl Store {
         Ok(deleted == 1)
     }
 
+    /// Batches whose time is over.
+    pub async fn batches_past_retention(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(AccountId, BatchId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+            "/* batches_past_retention */ SELECT account_id, id FROM batches
+             WHERE retained_until <= $1 AND deleted_at IS NULL ORDER BY retained_until LIMIT $2",
+        )
+        .bind(Time(now))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let ids = rows.into_iter();
+        Ok(ids.map(|(account, id)| (AccountId::from_uuid(account), BatchId::from_uuid(id))).collect())
+    }
+
+    /// Batches whose errors file holds pictures that are not kept any longer.
+    pub async fn batches_with_old_pictures(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(AccountId, BatchId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+            "/* batches_with_old_pictures */ SELECT account_id, id FROM batches
+             WHERE pictures_until <= $1 AND deleted_at IS NULL ORDER BY pictures_until LIMIT $2",
+        )
+        .bind(Time(now))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let ids = rows.into_iter();
+        Ok(ids.map(|(account, id)| (AccountId::from_uuid(account), BatchId::from_uuid(id))).collect())
+    }
+
+    /// Its errors file is removed, with the pictures in it.
+    pub async fn errors_removed(&self, id: BatchId) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* errors_removed */ UPDATE batches SET files = files - 'errors', pictures_until = NULL WHERE id = $1",
+        )
+        .bind(id.uuid())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// The key that its rows and files are sealed under.
     pub async fn batch_key(&self, record: &BatchRecord) -> Result<SealingKey, StoreError> {
         let wrapped = record.wrapped_key.as_ref().ok_or(StoreError::Erased)?;
@@ -271,6 +322,7 @@ pub(super) fn record(row: &PgRow) -> Result<BatchRecord, StoreError> {
         timestamps: reached.0,
         created_at: row.try_get::<Time, _>(27)?.0,
         expires_at: row.try_get::<Time, _>(28)?.0,
+        retained_until: row.try_get::<Option<Time>, _>(30)?.map(|time| time.0),
         preflight: row.try_get::<Option<Json<Preflight>>, _>(13)?.map(|json| json.0),
         files: files.map(|json| json.0).filter(|files| !files.is_empty()),
         error: row.try_get::<Option<Json<BatchFault>>, _>(12)?.map(|json| json.0),

@@ -123,7 +123,8 @@ impl Store {
             "/* end_batch */ WITH ended AS (
                UPDATE batches SET status = $4, reached = reached || jsonb_build_object($4::text, $5::text),
                  error = coalesce($6, error), files = coalesce(files, '{}'::jsonb) || coalesce($7, '{}'::jsonb),
-                 lease_token = NULL, lease_until = NULL, rate = 0
+                 lease_token = NULL, lease_until = NULL, rate = 0, retained_until = $13,
+                 pictures_until = $14
                WHERE id = $1 AND lease_token = $2 AND status = $3
                RETURNING id, account_id
              ), told AS (
@@ -150,6 +151,8 @@ impl Store {
         .bind(event.sealed_body.as_slice())
         .bind(Time(now))
         .bind(id.to_string())
+        .bind(progress.retained_until.map(Time))
+        .bind(progress.pictures_until.map(Time))
         .fetch_one(&self.pool)
         .await?;
         Ok(ended == 1)

@@ -149,7 +149,7 @@ impl Store {
         Ok(())
     }
 
-    /// Rows end without a verification.
+    /// Rows end without a verification. The keys chosen for them stay until they are removed: `unused_keys`.
     pub async fn end_rows(
         &self,
         (id, token): (BatchId, Uuid),
@@ -160,7 +160,7 @@ impl Store {
         let moved: Option<(Vec<i64>,)> = sqlx::query_as(moving!(
             "end_rows",
             "UPDATE batch_rows SET state = given.state, error = given.error::jsonb,
-               duplicate_of = given.duplicate_of, verification_id = NULL, wrapped_key = NULL, completed_at = $8
+               duplicate_of = given.duplicate_of, completed_at = $8
              FROM held, unnest($4::bigint[], $5::text[], $6::text[], $7::bigint[])
                AS given (number, state, error, duplicate_of)
              WHERE batch_rows.batch_id = held.id AND batch_rows.number = given.number AND batch_rows.state = $3

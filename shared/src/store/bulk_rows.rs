@@ -4,7 +4,7 @@ use super::time::Time;
 use super::{Store, StoreError, word};
 use crate::api::{BatchFault, Summary};
 use crate::ids::{BatchId, VerificationId};
-use crate::words::RowState;
+use crate::words::{RowState, Status};
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -117,6 +117,38 @@ impl Store {
         rows.iter().map(row).collect()
     }
 
+    /// Rows that ended without a verification, and the id that was chosen for each: its key is of no use.
+    pub async fn unused_keys(
+        &self,
+        id: BatchId,
+        limit: i64,
+    ) -> Result<Vec<(i64, VerificationId)>, StoreError> {
+        let rows: Vec<(i64, Uuid)> = sqlx::query_as(
+            "/* unused_keys */ SELECT number, verification_id FROM batch_rows
+             WHERE batch_id = $1 AND wrapped_key IS NOT NULL AND state <> 'processing'
+               AND NOT EXISTS (SELECT 1 FROM verifications WHERE id = batch_rows.verification_id)
+             ORDER BY number LIMIT $2",
+        )
+        .bind(id.uuid())
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|(number, id)| (number, VerificationId::from_uuid(id))).collect())
+    }
+
+    /// Their shares are gone: rows forget what was chosen for them.
+    pub async fn forget_unused_keys(&self, id: BatchId, numbers: &[i64]) -> Result<(), StoreError> {
+        sqlx::query(
+            "/* forget_unused_keys */ UPDATE batch_rows SET verification_id = NULL, wrapped_key = NULL
+             WHERE batch_id = $1 AND number = ANY ($2) AND state <> 'processing' AND wrapped_key IS NOT NULL",
+        )
+        .bind(id.uuid())
+        .bind(numbers)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Notes which document each row shows. Row → the earlier row with the same one.
     pub async fn note_digests(
         &self,
@@ -183,16 +215,23 @@ impl Store {
         Ok(())
     }
 
-    /// Of the rows under way, those that nobody has begun to decide are taken back. For a batch that is cancelled.
-    pub async fn cancel_rows(&self, id: BatchId, now: Timestamp) -> Result<Vec<VerificationId>, StoreError> {
+    /// Of the rows under way, those that nobody has begun to decide are taken back. For a batch that is cancelled, or
+    /// whose time is up.
+    pub async fn take_rows_back(
+        &self,
+        id: BatchId,
+        status: Status,
+        now: Timestamp,
+    ) -> Result<Vec<VerificationId>, StoreError> {
         let rows: Vec<(Uuid,)> = sqlx::query_as(
-            "/* cancel_rows */ UPDATE verifications SET status = 'cancelled', completed_at = $2
+            "/* take_rows_back */ UPDATE verifications SET status = $3, completed_at = $2
              FROM batch_rows WHERE batch_rows.batch_id = $1 AND batch_rows.state = 'processing'
                AND verifications.id = batch_rows.verification_id AND verifications.status = 'pending'
              RETURNING verifications.id",
         )
         .bind(id.uuid())
         .bind(Time(now))
+        .bind(status.as_str())
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|(id,)| VerificationId::from_uuid(id)).collect())

@@ -259,6 +259,24 @@ impl Store {
         Ok(())
     }
 
+    /// How long what an account sends is kept, where it has no times of its own as `otherwise` says.
+    pub async fn retention_of(
+        &self,
+        account: AccountId,
+        otherwise: Retention,
+    ) -> Result<Retention, StoreError> {
+        let (images_s, data_s): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "/* retention_of */ SELECT coalesce(retain_images_s, $2), coalesce(retain_data_s, $3)
+             FROM accounts WHERE id = $1",
+        )
+        .bind(account.uuid())
+        .bind(otherwise.images_s)
+        .bind(otherwise.data_s)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Retention { images_s, data_s })
+    }
+
     /// From now on, for what the account of that name and its test twin send. False: no such account.
     pub async fn set_retention(
         &self,

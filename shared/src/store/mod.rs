@@ -32,7 +32,7 @@ mod usage;
 mod verifications;
 
 pub use acceptance::{Acceptance, Declared, Retention};
-pub use accounts::{Account, AccountKeys, AccountRow};
+pub use accounts::{Account, AccountKeys, AccountRow, BATCH_WEIGHTS};
 pub use audit::{AuditEntry, Chain};
 pub use bulk::{BatchOptions, BatchRecord, NewBatch, Progress};
 pub use bulk_rows::{BatchRow, NewRow, Reservation, RowEnd};

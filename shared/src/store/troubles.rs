@@ -14,6 +14,7 @@ pub struct Overdue {
     pub stages: Vec<Stage>,
     pub lane: Lane,
     pub rounds: i32,
+    pub enqueued_at: Timestamp,
     pub traceparent: Option<String>,
 }
 
@@ -102,9 +103,9 @@ impl Store {
         after_ms: i64,
         limit: i64,
     ) -> Result<Vec<Overdue>, StoreError> {
-        type Row = (Uuid, Vec<String>, String, i32, Option<String>);
+        type Row = (Uuid, Vec<String>, String, i32, Option<String>, Time);
         let rows: Vec<Row> = sqlx::query_as(
-            "/* overdue */ SELECT id, stages, lane, rounds, traceparent FROM verifications
+            "/* overdue */ SELECT id, stages, lane, rounds, traceparent, enqueued_at FROM verifications
              WHERE status = 'pending' AND enqueued_at <= $1 - $2 * interval '1 ms'
                AND enqueued_at <= $1 - $2 * (1 << least(rounds, 3)) * interval '1 ms'
              ORDER BY enqueued_at LIMIT $3",
@@ -115,12 +116,13 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
-            .map(|(id, stages, lane, rounds, traceparent)| {
+            .map(|(id, stages, lane, rounds, traceparent, enqueued_at)| {
                 Ok(Overdue {
                     id: VerificationId::from_uuid(id),
                     stages: words(&stages)?,
                     lane: word(&lane)?,
                     rounds,
+                    enqueued_at: enqueued_at.0,
                     traceparent,
                 })
             })
@@ -150,17 +152,17 @@ impl Store {
         Ok(())
     }
 
-    /// Enqueues `stages` again; fenced on the round, so that two sweepers do it once.
+    /// Enqueues `stages` again, which is then the round `rounds`; fenced, so that two sweepers do it once.
     pub async fn enqueue_again(
         &self,
         overdue: &Overdue,
-        stages: &[Stage],
+        (stages, rounds): (&[Stage], i32),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (done,): (i64,) = sqlx::query_as(
             "/* enqueue_again */ WITH round AS (
-               UPDATE verifications SET enqueued_at = $4, rounds = rounds + 1
-               WHERE id = $1 AND status = 'pending' AND rounds = $2
+               UPDATE verifications SET enqueued_at = $4, rounds = $5
+               WHERE id = $1 AND status = 'pending' AND rounds = $2 AND enqueued_at = $6
                RETURNING id, lane, traceparent
              ), again AS (
                INSERT INTO outbox (verification_id, stages, lane, traceparent, created_at, not_before)
@@ -172,6 +174,8 @@ impl Store {
         .bind(overdue.rounds)
         .bind(stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>())
         .bind(Time(now))
+        .bind(rounds)
+        .bind(Time(overdue.enqueued_at))
         .fetch_one(&self.pool)
         .await?;
         Ok(done == 1)

@@ -19,6 +19,8 @@ use txid_tests::fleet::Client;
 use txid_tests::receiver::Receiver;
 
 const SEED: u64 = 2026;
+/// Describes the endpoint that the demo registers for itself.
+const RECEIVER: &str = "make demo: its own receiver";
 const WEBHOOK_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Parser)]
@@ -64,7 +66,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     let standalone = Standalone::start(config, &arguments.out.join("data")).await?;
     let client = Client::new(standalone.address, &standalone.api_key)?;
     let receiver = Receiver::start().await?;
-    let endpoint = client.post("/v1/developers/webhooks", &json!({ "url": receiver.url })).await?;
+    forget_receivers(&client).await?;
+    let endpoint = json!({ "url": receiver.url, "description": RECEIVER });
+    let endpoint = client.post("/v1/developers/webhooks", &endpoint).await?;
     let secret =
         endpoint.body["secret"].as_str().with_context(|| format!("no webhook secret: {endpoint:?}"))?;
 
@@ -93,6 +97,22 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Receivers of earlier runs on this data folder: nobody listens there any more.
+async fn forget_receivers(client: &Client) -> anyhow::Result<()> {
+    loop {
+        let listed = client.get("/v1/developers/webhooks?limit=100").await?;
+        let ours: Vec<&Value> =
+            array(&listed.body["data"]).filter(|endpoint| endpoint["description"] == RECEIVER).collect();
+        for endpoint in &ours {
+            let id = endpoint["id"].as_str().unwrap_or_default();
+            client.delete(&format!("/v1/developers/webhooks/{id}")).await?;
+        }
+        if ours.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 fn file_name(case: &DemoSubmission) -> String {
