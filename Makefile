@@ -15,7 +15,7 @@ export TXID_SERVICES_FOLDER := $(SERVICES)
 BUILD := $(CARGO) build --locked --workspace --bins
 RELEASE := $(BUILD) --release
 
-.PHONY: help contract-tools demo up test lint bench measure measure-batch measure-upgrade models chart-tools setup services clean
+.PHONY: help contract-tools demo up test lint bench measure measure-batch measure-upgrade pictures models chart-tools monitoring-tools setup services clean
 
 help:
 	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
@@ -26,6 +26,7 @@ help:
 	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
 	@echo 'make measure-batch ROWS=1000000   a batch through a fleet whose processes are killed meanwhile'
 	@echo 'make measure-upgrade OLD=commit    that commit and this one mixed under load: forward, back, forward'
+	@echo 'make pictures draw the dashboards from a run of the fleet (PYTHON needs matplotlib)'
 	@echo 'make models   fetch what the workers and the tests need into the cache'
 	@echo 'make setup    models, services and what checks the chart, so that make test needs no network'
 	@echo 'make clean    stop the services started here and remove what was built'
@@ -52,7 +53,11 @@ chart-tools:
 services:
 	@tests/services/ensure.sh start
 
-setup: models chart-tools contract-tools services
+# Prometheus, which reads and evaluates the alerts.
+monitoring-tools:
+	@tests/monitoring/prometheus.sh >/dev/null
+
+setup: models chart-tools monitoring-tools contract-tools services
 
 contract-tools:
 	@PYTHON=$(PYTHON) tests/contract/run.sh setup
@@ -63,6 +68,7 @@ test: setup
 	@set -a; . "$(SERVICES)/env"; set +a; \
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	$(PYTHON) -B -m unittest discover -s tests/chart; \
+	$(PYTHON) -B -m unittest discover -s tests/monitoring; \
 	PYTHON=$(PYTHON) tests/contract/run.sh; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
@@ -102,6 +108,12 @@ measure-upgrade:
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	old=$$(tests/older_release.sh $(OLD)); \
 	"$(TARGET)/debug/upgrade" --old "$$old"
+
+pictures: models
+	@tests/services/ensure.sh start
+	@set -a; . "$(SERVICES)/env"; set +a; \
+	trap 'tests/services/ensure.sh stop' EXIT; \
+	"$(TARGET)/debug/watched" --python "$(PYTHON)"
 
 measure:
 	$(RELEASE)

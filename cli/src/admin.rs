@@ -59,6 +59,11 @@ pub fn openapi() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+pub fn signals() -> anyhow::Result<ExitCode> {
+    print!("{}", txid_shared::telemetry::signals::table());
+    Ok(ExitCode::SUCCESS)
+}
+
 pub async fn audit(config: Option<PathBuf>, command: AuditCommand) -> anyhow::Result<ExitCode> {
     let AuditCommand::Verify = command;
     match open_store(config).await?.verify_audit().await? {

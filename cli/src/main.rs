@@ -65,6 +65,8 @@ enum Command {
     Audit(admin::AuditCommand),
     /// Print the OpenAPI 3.1 document.
     Openapi,
+    /// Print the metrics with their names and units, as OPERATIONS.md lists them.
+    Signals,
 }
 
 #[tokio::main]
@@ -102,6 +104,7 @@ async fn main() -> ExitCode {
         Command::Dlq(command) => dlq::run(config, command).await,
         Command::Audit(command) => admin::audit(config, command).await,
         Command::Openapi => admin::openapi(),
+        Command::Signals => admin::signals(),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("txid: {error:#}");

@@ -8,6 +8,7 @@ mod form;
 mod frames;
 mod http;
 mod images;
+mod measure;
 mod relay;
 mod request_log;
 mod sample;

@@ -5,22 +5,20 @@ use rand::Rng;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use txid_shared::clock::Clock;
 use txid_shared::config::{self, ms};
 use txid_shared::queue::{Job, Outgoing, Queue};
 use txid_shared::services::Services;
 use txid_shared::store::{ClaimedRow, Store, StoreError};
-use txid_shared::telemetry::Metrics;
+use txid_shared::telemetry::{Metrics, set_parent, traceparent_of};
 use uuid::Uuid;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// Under load: time for rows to gather, so that a claim and its two commits serve several of them.
 const GATHER: Duration = Duration::from_millis(10);
-/// How often the age of the outbox is measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
 pub struct Relay {
     store: Store,
@@ -55,17 +53,12 @@ impl Relay {
 
     /// Until `stopping`; then publishes what is there, as long as that goes well.
     pub async fn run(mut self, stopping: CancellationToken) {
-        let mut measured: Option<Instant> = None;
         loop {
             let step = self.step().await.unwrap_or_else(|error| {
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 tracing::error!(%error, "the outbox cannot be read");
                 Step { claimed: 0, published: 0 }
             });
-            if measured.is_none_or(|last| last.elapsed() >= MEASURE_EVERY) {
-                measured = Some(Instant::now());
-                self.measure().await;
-            }
             if step.claimed > 0 && step.claimed == step.published {
                 if i64::try_from(step.claimed).is_ok_and(|claimed| claimed < self.settings.batch_rows) {
                     tokio::time::sleep(GATHER).await;
@@ -95,11 +88,13 @@ impl Relay {
             self.failures_in_a_row = 0;
             return Ok(Step { claimed: 0, published: 0 });
         }
-        let jobs: Vec<Outgoing> = rows.iter().flat_map(|row| jobs(row, now)).collect();
+        let spans: Vec<Span> = rows.iter().map(|row| publishing(row, now)).collect();
+        let jobs: Vec<Outgoing> =
+            rows.iter().zip(&spans).flat_map(|(row, span)| jobs(row, span, now)).collect();
         txid_shared::crash::point("relay.before_publish");
         let mut results = self.queue.publish(&jobs).await.into_iter();
         let (mut published, mut unpublished, mut messages) = (Vec::new(), Vec::new(), 0u64);
-        for row in &rows {
+        for (row, span) in rows.iter().zip(spans) {
             // All of a row's results are taken, also behind a failure.
             let mut complete = true;
             for _ in &row.stages {
@@ -114,6 +109,7 @@ impl Relay {
                     None => complete = false,
                 }
             }
+            span.record("published", complete);
             if complete { published.push(row.id) } else { unpublished.push(row.id) }
         }
         if !published.is_empty() {
@@ -136,19 +132,28 @@ impl Relay {
         let longest = FIRST_BACKOFF.saturating_mul(1 << doublings).min(LONGEST_BACKOFF);
         longest.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
-
-    async fn measure(&self) {
-        match self.store.oldest_unpublished_s(self.clock.now()).await {
-            Ok(seconds) => Metrics::get().outbox_oldest(seconds),
-            Err(error) => tracing::warn!(%error, "the outbox cannot be measured"),
-        }
-    }
 }
 
-fn jobs(row: &ClaimedRow, now: jiff::Timestamp) -> impl Iterator<Item = Outgoing> + '_ {
+/// From the claim of a row to the broker's confirm, between the request and the stages.
+fn publishing(row: &ClaimedRow, now: jiff::Timestamp) -> Span {
+    let span = tracing::info_span!(
+        "publish",
+        otel.kind = "producer",
+        verification.id = %row.verification_id,
+        lane = row.lane.as_str(),
+        stages = row.stages.len(),
+        outbox.waited_s = now.duration_since(row.created_at).as_secs_f64(),
+        published = tracing::field::Empty,
+    );
+    set_parent(&span, row.traceparent.as_deref());
+    span
+}
+
+fn jobs(row: &ClaimedRow, span: &Span, now: jiff::Timestamp) -> impl Iterator<Item = Outgoing> {
+    let traceparent = traceparent_of(span).or_else(|| row.traceparent.clone());
     row.stages.iter().map(move |stage| Outgoing {
         job: Job { verification_id: row.verification_id, stage: *stage, lane: row.lane, enqueued_at: now },
-        traceparent: row.traceparent.clone(),
+        traceparent: traceparent.clone(),
     })
 }
 

@@ -4,6 +4,7 @@
 use crate::batches::{Batches, BatchesError};
 use crate::dead_letters::DeadLetters;
 use crate::http::{self, Api, Gate};
+use crate::measure::Measurer;
 use crate::relay::Relay;
 use crate::request_log::RequestLogs;
 use crate::sweeper::Sweeper;
@@ -61,6 +62,7 @@ pub async fn start(services: Services, config: &Config, tasks: &Tasks) -> Result
         let relay = Relay::new(&services, config.relay.clone(), outbox_filled.clone());
         background.spawn(relay.run(background.stopping().clone()));
     }
+    background.spawn(Measurer::new(&services).run(background.stopping().clone()));
     let sweeper = Sweeper::new(&services, config.sweeper.clone(), outbox_filled.clone());
     let recover = queue.is_volatile();
     background.spawn(sweeper.run(recover, background.stopping().clone()));

@@ -12,11 +12,13 @@ use crate::present::present;
 use crate::request::SealedRequest;
 use crate::sealed::{seal_event, seal_verdict};
 use crate::store::{Case, Finish, OutgoingEvent, Store, StoreError};
-use crate::telemetry::{Metrics, current_traceparent};
+use crate::telemetry::{Metrics, current_traceparent, set_parent};
 use crate::words::{Check, CheckStatus, EventType, ImageRole, Purpose, Stage, Status};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// For the audit trail: who decided.
 const ACTOR: &str = "policy";
@@ -48,7 +50,14 @@ pub async fn conclude(
     key: &SealingKey,
     partials: &BTreeMap<Stage, Partial>,
 ) -> Result<bool, ConcludeError> {
-    let won = case.status == Status::Pending && write_verdict(context, case, key, partials).await?;
+    let won = case.status == Status::Pending && {
+        let span = tracing::info_span!("decide", verification.id = %case.id, verification.status = Empty);
+        // Under the stage that completed the set; the sweeper has no span of its own.
+        if current_traceparent().is_none() {
+            set_parent(&span, case.traceparent.as_deref());
+        }
+        write_verdict(context, case, key, partials).instrument(span).await?
+    };
     over(context, case).await;
     Ok(won)
 }
@@ -70,6 +79,9 @@ pub async fn give_up(context: &Context, case: &Case) -> Result<bool, ConcludeErr
         action: "verification.unreadable",
     };
     let won = context.store.finish(&finish).await?;
+    if won {
+        Metrics::get().decided(Status::Error, finish.now.duration_since(case.created_at).as_secs_f64());
+    }
     over(context, case).await;
     Ok(won)
 }
@@ -143,6 +155,7 @@ async fn write_verdict(
 
     let sealed_verdict = seal_verdict(key, case.id, &decision.verdict)?;
     let (status, summary) = (decision.status, summary(&decision.verdict));
+    tracing::Span::current().record("verification.status", status.as_str());
     let events = match case.purpose {
         Purpose::Verification if request.untold => Vec::new(),
         Purpose::Verification => events(key, case, decision, now)?,

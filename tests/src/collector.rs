@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use txid_shared::task::Tasks;
 
@@ -28,6 +29,19 @@ pub struct Span {
     pub trace_id: String,
     pub id: String,
     pub parent: String,
+    pub kind: Kind,
+    /// Names and, where they are texts, values.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// `SpanKind` of opentelemetry-proto.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Internal,
+    Server,
+    Client,
+    Producer,
+    Consumer,
 }
 
 impl Collector {
@@ -58,12 +72,7 @@ impl Collector {
         for body in self.received().traces {
             for resource_spans in all(&body, 1)? {
                 let resource = first(resource_spans, 1)?;
-                let mut service = String::new();
-                for attribute in all(resource, 1)? {
-                    if first(attribute, 1)? == b"service.name" {
-                        service = text(first(first(attribute, 2)?, 1)?);
-                    }
-                }
+                let service = attributes(resource, 1)?.remove("service.name").unwrap_or_default();
                 for scope_spans in all(resource_spans, 2)? {
                     for span in all(scope_spans, 2)? {
                         spans.push(Span {
@@ -72,6 +81,8 @@ impl Collector {
                             trace_id: hex(first(span, 1)?),
                             id: hex(first(span, 2)?),
                             parent: hex(first(span, 4)?),
+                            kind: kind(span)?,
+                            attributes: attributes(span, 9)?,
                         });
                     }
                 }
@@ -93,6 +104,29 @@ async fn metrics(State(received): State<Arc<Mutex<Received>>>, body: Bytes) {
     received.lock().unwrap_or_else(PoisonError::into_inner).metrics.push(body);
 }
 
+/// `KeyValue { key, AnyValue { string } }` of a message's fields of this number; empty for another kind of value.
+fn attributes(message: &[u8], number: u64) -> anyhow::Result<BTreeMap<String, String>> {
+    let named = all(message, number)?
+        .into_iter()
+        .map(|attribute| Ok((text(first(attribute, 1)?), text(first(first(attribute, 2)?, 1)?))));
+    named.collect()
+}
+
+fn kind(span: &[u8]) -> anyhow::Result<Kind> {
+    let given = fields(span)?.into_iter().find_map(|(number, value)| match value {
+        Field::Number(kind) if number == 6 => Some(kind),
+        _ => None,
+    });
+    Ok(match given {
+        Some(1) => Kind::Internal,
+        Some(2) => Kind::Server,
+        Some(3) => Kind::Client,
+        Some(4) => Kind::Producer,
+        Some(5) => Kind::Consumer,
+        other => anyhow::bail!("a span of kind {other:?}"),
+    })
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -107,13 +141,27 @@ fn first(message: &[u8], number: u64) -> anyhow::Result<&[u8]> {
 }
 
 /// The payloads of a message's fields of this number, as far as they have bytes: no varints.
-fn all(mut message: &[u8], number: u64) -> anyhow::Result<Vec<&[u8]>> {
-    let mut payloads = Vec::new();
+fn all(message: &[u8], number: u64) -> anyhow::Result<Vec<&[u8]>> {
+    let found = fields(message)?.into_iter().filter_map(|(given, value)| match value {
+        Field::Bytes(payload) if given == number => Some(payload),
+        _ => None,
+    });
+    Ok(found.collect())
+}
+
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// Every field of a message, by its number.
+fn fields(mut message: &[u8]) -> anyhow::Result<Vec<(u64, Field<'_>)>> {
+    let mut fields = Vec::new();
     while !message.is_empty() {
         let key = varint(&mut message)?;
         let length = match key & 7 {
             0 => {
-                varint(&mut message)?;
+                fields.push((key >> 3, Field::Number(varint(&mut message)?)));
                 continue;
             }
             1 => 8,
@@ -125,11 +173,9 @@ fn all(mut message: &[u8], number: u64) -> anyhow::Result<Vec<&[u8]>> {
             anyhow::bail!("field {} is cut off", key >> 3);
         };
         message = rest;
-        if key >> 3 == number {
-            payloads.push(payload);
-        }
+        fields.push((key >> 3, Field::Bytes(payload)));
     }
-    Ok(payloads)
+    Ok(fields)
 }
 
 fn varint(bytes: &mut &[u8]) -> anyhow::Result<u64> {

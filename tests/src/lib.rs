@@ -6,6 +6,7 @@ pub mod collector;
 pub mod dump;
 pub mod fleet;
 pub mod pictures;
+pub mod prometheus;
 pub mod proxy;
 pub mod receiver;
 pub mod stubs;

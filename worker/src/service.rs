@@ -14,6 +14,7 @@ use txid_shared::config::{self, Config, ms};
 use txid_shared::queue::Source;
 use txid_shared::services::Services;
 use txid_shared::task::Tasks;
+use txid_shared::telemetry::Metrics;
 use txid_shared::words::Lane;
 
 /// Runs stages. Dropping it does not stop it: call [`Worker::drain`].
@@ -62,6 +63,8 @@ impl Worker {
     pub fn start(services: Services, inference: Inference, settings: &config::Worker) -> Self {
         let threads = inference.pool.threads();
         let prefetch = settings.prefetch.unwrap_or(u16::try_from(threads * 2).unwrap_or(u16::MAX));
+        let places = usize::from(prefetch) * settings.stages.len() * Lane::ALL.len();
+        Metrics::get().worker_has(places, threads, &inference.digests);
         let Services { context, queue, blobs } = services;
         let runner = Arc::new(Runner::new(context, blobs, inference.pool, inference.digests, settings));
         let (jobs, abandon) = (Tasks::new(), CancellationToken::new());

@@ -8,6 +8,7 @@ use crate::form::Given;
 use crate::submission::Submission;
 use futures_util::future::{join_all, try_join_all};
 use std::borrow::Cow;
+use tracing::Instrument;
 use txid_shared::api::ApiError;
 use txid_shared::blobs::crypto::{DataKey, SealingKey};
 use txid_shared::ids::VerificationId;
@@ -198,9 +199,16 @@ impl Batches {
                 .ok_or(DriveError::LeaseLost)?;
             self.remove_unused_keys(record).await?;
         }
-        try_join_all(
-            submissions.into_iter().map(|(reserved, submission)| self.accept(record, reserved, submission)),
-        )
+        try_join_all(submissions.into_iter().map(|(reserved, submission)| {
+            // No call asked for this row alone: its trace begins here.
+            let span = tracing::info_span!(
+                parent: None,
+                "accept",
+                batch.id = %drive.id,
+                verification.id = %reserved.id
+            );
+            self.accept(record, reserved, submission).instrument(span)
+        }))
         .await?;
         self.outbox_filled.notify_one();
         Ok(())

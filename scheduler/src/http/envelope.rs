@@ -5,7 +5,7 @@ use super::{Api, files};
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use axum::http::{Extensions, StatusCode};
+use axum::http::{Extensions, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use tracing::Instrument;
 use txid_shared::api::{ApiError, ErrorCode};
 use txid_shared::config::ms;
 use txid_shared::ids::RequestId;
-use txid_shared::telemetry::set_parent;
+use txid_shared::telemetry::{Metrics, set_parent};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -86,12 +86,14 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
     // Of the highest level: what is logged in it tells the request also where the filter lets only errors through.
     let span = tracing::error_span!(
         "request",
+        otel.kind = "server",
         http.request.method = %request.method(),
         http.route = route.as_deref().unwrap_or("unknown"),
         request.id = request_id,
+        http.response.status_code = tracing::field::Empty,
     );
     set_parent(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
-    let started = Instant::now();
+    let (started, method) = (Instant::now(), known(request.method()));
     let mut call = request.uri().path().starts_with(VERSIONED).then(|| {
         let route = route.as_deref().unwrap_or("unknown");
         Call::new(api.clone(), id, request_id.clone(), &request, route)
@@ -131,7 +133,9 @@ pub(super) async fn envelope(State(api): State<Arc<Api>>, mut request: Request, 
             call.finish(&mut response, code).await;
         }
         let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1000.0);
-        if route.as_deref().is_some_and(|route| route.starts_with(VERSIONED)) {
+        tracing::Span::current().record("http.response.status_code", status);
+        if let Some(route) = route.as_deref().filter(|route| route.starts_with(VERSIONED)) {
+            Metrics::get().answered(method, route, status, duration_ms / 1000.0);
             tracing::info!(http.response.status_code = status, duration_ms, "request answered");
         } else {
             tracing::debug!(http.response.status_code = status, duration_ms, "request answered");
@@ -150,6 +154,20 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
             !id.is_empty() && id.len() <= LONGEST_REQUEST_ID && id.bytes().all(|b| b.is_ascii_graphic())
         })
         .map(str::to_owned)
+}
+
+/// Callers make methods up as they like; the conventions have one word for these.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
 }
 
 /// The pattern, not the path: ids stay out of metrics.

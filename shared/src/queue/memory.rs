@@ -69,6 +69,21 @@ impl MemoryQueue {
         !locked(&self.line(source).waiting).is_empty()
     }
 
+    /// Whoever holds a line besides the map takes from it.
+    pub(super) fn depths(&self) -> Vec<(String, u32, u32)> {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let lines = locked(&self.lines);
+        let all = Source::all().map(|source| match lines.get(&source) {
+            Some(line) => {
+                let (ready, takers) =
+                    (locked(&line.waiting).len(), Arc::strong_count(line).saturating_sub(1));
+                (source.name(), number(ready), number(takers))
+            }
+            None => (source.name(), 0, 0),
+        });
+        all.collect()
+    }
+
     pub(super) fn consume(&self, source: Source) -> Consumer {
         Consumer { queue: self.clone(), source, line: self.line(source) }
     }

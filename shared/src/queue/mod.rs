@@ -195,6 +195,14 @@ impl Queue {
         }
     }
 
+    /// For each queue: its name, the messages that are ready, and its consumers.
+    pub async fn depths(&self) -> Result<Vec<(String, u32, u32)>, QueueError> {
+        match self {
+            Self::RabbitMq(queue) => queue.depths().await,
+            Self::Memory(queue) => Ok(queue.depths()),
+        }
+    }
+
     pub async fn ping(&self) -> Result<(), QueueError> {
         match self {
             Self::RabbitMq(queue) => queue.ping().await,

@@ -8,8 +8,13 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// `traceparent` of the current span; `None` where it is not sampled or telemetry is off.
 pub fn current_traceparent() -> Option<String> {
+    traceparent_of(&Span::current())
+}
+
+/// The same of any span.
+pub fn traceparent_of(span: &Span) -> Option<String> {
     let mut carrier = HashMap::new();
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
+    TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
     carrier.remove("traceparent")
 }
 

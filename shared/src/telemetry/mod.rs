@@ -3,8 +3,10 @@
 
 mod context;
 mod metrics;
+mod process;
+pub mod signals;
 
-pub use context::{current_traceparent, set_parent};
+pub use context::{current_traceparent, set_parent, traceparent_of};
 pub use metrics::Metrics;
 
 use crate::config::{LogFormat, Telemetry};
@@ -84,6 +86,8 @@ pub fn init(service: &'static str, settings: &Telemetry) -> Result<Guard, Teleme
         .with(logs)
         .with(spans)
         .try_init()?;
+    // From the start, so that what has not happened yet is seen as zero.
+    Metrics::get();
     Ok(Guard { traces: Some(traces), meters })
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 use txid_shared::clock::Clock;
 use txid_shared::config::Config;
 use txid_shared::services::Services;
-use txid_shared::task::stop_signal;
+use txid_shared::task::{Tasks, stop_signal};
 use txid_shared::telemetry;
 use txid_tests::stubs::{self, Behaviour};
+use txid_worker::health;
 use txid_worker::service::{Inference, Worker};
 
 #[tokio::main]
@@ -19,8 +20,12 @@ async fn main() -> anyhow::Result<()> {
     let threads = config.worker.threads.unwrap_or(2);
     let inference = Inference::without_models(threads, stubs::stages(behaviour))?;
     let services = Services::open(&config, Clock::System).await?;
+    let (store, partials) = (services.context.store.clone(), services.context.partials.clone());
     let worker = Worker::start(services, inference, &config.worker);
+    let tasks = Tasks::new();
+    tasks.spawn(health::serve(config.worker.listen, store, partials, tasks.stopping().clone()));
     stop_signal().await?;
     worker.drain().await;
+    tasks.stop();
     Ok(())
 }

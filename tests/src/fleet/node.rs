@@ -142,9 +142,10 @@ impl Node {
         text
     }
 
-    /// Where the scheduler listens, as its log says.
+    /// Where it listens, as its log says: the API of a scheduler, health and metrics of a worker.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.log_text().lines().find(|line| line.contains("API listens")).and_then(|line| {
+        let says = |line: &&str| line.contains("API listens") || line.contains("health and metrics");
+        self.log_text().lines().find(says).and_then(|line| {
             let entry: serde_json::Value = serde_json::from_str(line).ok()?;
             entry.get("address")?.as_str()?.parse().ok()
         })

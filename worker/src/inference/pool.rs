@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use txid_shared::telemetry::Metrics;
 use txid_shared::words::{ImageRole, Lane, Stage as StageName};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,22 @@ struct Job {
     started: oneshot::Sender<()>,
     reply: oneshot::Sender<Outcome>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Counted as waiting for a thread until it is dropped, also with a caller that gave up.
+struct WaitingRun(Lane);
+
+impl WaitingRun {
+    fn counted(lane: Lane) -> Self {
+        Metrics::get().waiting_for_thread(lane, 1);
+        Self(lane)
+    }
+}
+
+impl Drop for WaitingRun {
+    fn drop(&mut self) {
+        Metrics::get().waiting_for_thread(self.0, -1);
+    }
 }
 
 const fn lane_index(lane: Lane) -> usize {
@@ -108,7 +125,8 @@ impl InferencePool {
     pub async fn run(&self, stage: StageName, input: StageInput, lane: Lane, limit: Duration) -> Outcome {
         let closed =
             || Outcome::Retry { class: "shutting_down", message: "the worker is stopping".to_owned() };
-        let index = lane_index(lane);
+        let (index, arrived) = (lane_index(lane), Instant::now());
+        let waits = WaitingRun::counted(lane);
         let [interactive, batch] = &self.places;
         let places = if index == 0 { interactive } else { batch };
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return closed() };
@@ -126,6 +144,8 @@ impl InferencePool {
         if start.await.is_err() {
             return closed();
         }
+        drop(waits);
+        Metrics::get().stage_phase(stage, "wait", arrived.elapsed().as_secs_f64());
         match tokio::time::timeout(limit, answer).await {
             Ok(outcome) => outcome.unwrap_or_else(|_| closed()),
             Err(_) => {
@@ -159,7 +179,9 @@ impl Shared {
             if started.send(()).is_err() {
                 continue;
             }
+            Metrics::get().threads_busy(1);
             let outcome = self.run(stage, &input, &mut engine);
+            Metrics::get().threads_busy(-1);
             // Nobody waits any more when the deadline has passed meanwhile: the outcome is void.
             drop(reply.send(outcome));
         }

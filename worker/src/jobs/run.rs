@@ -8,7 +8,7 @@ use rand::Rng;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 use txid_shared::blobs::{BlobError, Blobs};
 use txid_shared::conclude::{ConcludeError, Context, conclude};
@@ -79,6 +79,10 @@ impl Runner {
             lane = job.lane.as_str(),
             verification.id = %job.verification_id,
             redeliveries = received.redeliveries,
+            queue_ms = tracing::field::Empty,
+            decode_ms = tracing::field::Empty,
+            models_ms = tracing::field::Empty,
+            total_ms = tracing::field::Empty,
         );
         telemetry::set_parent(&span, received.traceparent.as_deref());
         self.run_job(job, received.redeliveries).instrument(span).await
@@ -131,8 +135,12 @@ impl Runner {
         let stage = job.stage;
         let queued = self.context.clock.now().duration_since(job.enqueued_at);
         let roles = self.pool.images_of(stage);
+        let fetching = Instant::now();
         let input = match self.cases.input(open, stage, roles).await {
-            Ok(input) => input,
+            Ok(input) => {
+                Metrics::get().stage_phase(stage, "fetch", fetching.elapsed().as_secs_f64());
+                input
+            }
             Err(CaseError::Blob(BlobError::Crypto(_))) => {
                 return self.unable(stage, "image_damaged", "a stored image cannot be opened");
             }
@@ -148,7 +156,10 @@ impl Runner {
             Outcome::Completed(completed) => {
                 let mut timing = completed.timing;
                 timing.queue_ms = queued.as_secs_f32().max(0.0) * 1e3;
-                Metrics::get().stage_ran(stage, &timing);
+                Metrics::get().stage_ran(stage, job.lane, &timing);
+                let span = tracing::Span::current();
+                span.record("queue_ms", timing.queue_ms).record("decode_ms", timing.decode_ms);
+                span.record("models_ms", timing.models_ms).record("total_ms", timing.total_ms);
                 tracing::info!(total_ms = timing.total_ms, models_ms = timing.models_ms, "stage completed");
                 let mut result = completed.result;
                 if let StageResult::Fraud(fraud) = &mut result {
@@ -207,15 +218,17 @@ impl Runner {
     }
 
     async fn join(&self, open: &Arc<OpenCase>, stage: Stage, sealed: Vec<u8>) -> Settlement {
-        let expected = open.case.stages.len();
+        let (expected, storing) = (open.case.stages.len(), Instant::now());
         let joined =
             insist("join", || self.context.partials.join(open.case.id, stage, sealed.clone(), expected))
                 .await;
         txid_shared::crash::point("worker.after_partial");
-        if let Some(set) = joined {
-            return self.decide(open, &set).await;
-        }
-        Settlement::Acknowledge
+        let settlement = match joined {
+            Some(set) => self.decide(open, &set).await,
+            None => Settlement::Acknowledge,
+        };
+        Metrics::get().stage_phase(stage, "store", storing.elapsed().as_secs_f64());
+        settlement
     }
 
     async fn decide(&self, open: &Arc<OpenCase>, set: &Sealed) -> Settlement {

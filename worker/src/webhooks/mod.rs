@@ -26,8 +26,6 @@ use uuid::Uuid;
 
 /// Under load: time for deliveries to become due, so that a claim serves several of them.
 const GATHER: Duration = Duration::from_millis(10);
-/// How often the backlog is measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// Spread of the retry times, so that a receiver that comes back is not hit by all at once.
 const JITTER: f64 = 0.10;
 
@@ -67,13 +65,9 @@ impl Deliverer {
     /// Until `tasks` is asked to stop.
     pub async fn deliver(self, tasks: Tasks) {
         let stopping = tasks.stopping().clone();
-        let mut measured: Option<Instant> = None;
+        Metrics::get().delivery_places(self.settings.concurrency);
         let (mut after, mut found) = (None, false);
         while !stopping.is_cancelled() {
-            if measured.is_none_or(|last| last.elapsed() >= MEASURE_EVERY) {
-                measured = Some(Instant::now());
-                self.measure().await;
-            }
             let more_may_be_due = match self.step(after, &tasks).await {
                 Ok((claimed, goes_on_after)) => {
                     after = goes_on_after;
@@ -93,16 +87,6 @@ impl Deliverer {
                 // A consumer that had all its places may have more that is due.
                 () = self.places.freed(), if !more_may_be_due => tokio::time::sleep(GATHER).await,
             }
-        }
-    }
-
-    async fn measure(&self) {
-        match self.store.delivery_backlog(self.clock.now()).await {
-            Ok((due, oldest_s)) => {
-                Metrics::get().delivery_backlog(u64::try_from(due).unwrap_or(0));
-                tracing::debug!(due, oldest_s, "deliveries are due");
-            }
-            Err(error) => tracing::warn!(%error, "the backlog of deliveries cannot be measured"),
         }
     }
 
@@ -150,6 +134,8 @@ impl Deliverer {
             event.id = %delivery.event_id,
             delivery.id = %delivery.id,
             attempt = delivery.attempts + 1,
+            http.response.status_code = tracing::field::Empty,
+            outcome = tracing::field::Empty,
         );
         telemetry::set_parent(&span, delivery.traceparent.as_deref());
         async {
@@ -165,6 +151,8 @@ impl Deliverer {
                 error: answer.error(),
             };
             let status = attempt.status_code;
+            let span = tracing::Span::current();
+            span.record("http.response.status_code", status).record("outcome", word(&outcome));
             // Where nothing was sent there is no attempt.
             let attempt = (!matches!(answer, send::Answer::Never(_))).then_some(attempt);
             if attempt.is_some() {

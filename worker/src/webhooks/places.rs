@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use txid_shared::telemetry::Metrics;
 use uuid::Uuid;
 
 /// Cheap to clone.
@@ -37,6 +38,7 @@ impl Places {
 
     pub(super) fn take(&self, consumer: Uuid, permit: OwnedSemaphorePermit) -> Place {
         *self.lock().entry(consumer).or_default() += 1;
+        Metrics::get().deliveries_under_way(1);
         Place { places: self.clone(), consumer, _permit: permit }
     }
 
@@ -65,6 +67,7 @@ impl Drop for Place {
             }
         }
         drop(by_consumer);
+        Metrics::get().deliveries_under_way(-1);
         self.places.freed.notify_one();
     }
 }
