@@ -276,7 +276,7 @@ fn readable(answer: &Map<String, Value>) -> String {
         answer.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
     let mut line = format!("{}: ", text("input").unwrap_or_default());
-    if let Some(message) = answer.get("error").and_then(|error| error.get("message")) {
+    if let Some(message) = answer.get("error").and_then(|error| error["message"].as_str()) {
         line.push_str(&format!("error: {message}"));
         return line;
     }
