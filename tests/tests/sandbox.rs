@@ -12,8 +12,8 @@ use txid_shared::config::Config;
 use txid_shared::words::ReasonCode;
 use txid_tests::fleet::Client;
 
-/// No picture keeps a check from running.
-const NOT_BY_A_PICTURE: [ReasonCode; 1] = [ReasonCode::CheckError];
+/// No picture keeps a check from running, and to be seen before takes two.
+const NOT_BY_A_PICTURE: [ReasonCode; 2] = [ReasonCode::CheckError, ReasonCode::DuplicateDetected];
 
 fn strings(values: &Value) -> BTreeSet<String> {
     values.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()

@@ -139,9 +139,8 @@ impl Metrics {
         by(&self.calls_limited, "by", &["account", "key", "endpoint", "concurrency"]);
         by(&self.dead_letters, "reason", &["rejected", "delivery_limit"]);
         by(&self.webhook_attempts, "outcome", &["succeeded", "retry", "gone", "failed"]);
-        for reason in DisabledReason::ALL {
-            by(&self.webhook_disabled, "reason", &[reason.as_str()]);
-        }
+        let ours = [DisabledReason::Failing, DisabledReason::Gone];
+        by(&self.webhook_disabled, "reason", &ours.map(DisabledReason::as_str));
         for (stage, class) in Stage::ALL.iter().flat_map(|stage| FAILURES.map(|class| (stage, class))) {
             let attributes = [KeyValue::new("stage", stage.as_str()), KeyValue::new("class", class)];
             self.stage_failures.add(0, &attributes);
