@@ -1,6 +1,6 @@
 //! The likenesses of one account in memory, searched from end to end: exact, nothing to build, and an erasure is a
-//! removal. `tests/examples/measure_gallery.rs` measures it against an HNSW graph; ARCHITECTURE.md has the figures. An
-//! index for larger accounts would take this one's place behind the same four methods.
+//! removal. `tests/examples/measure_gallery.rs` measures it; ARCHITECTURE.md has the figures. An index for larger accounts
+//! would take its place behind the same methods.
 
 use super::{FaceCode, Front, Likeness, PerceptualHash};
 use crate::ids::VerificationId;
