@@ -131,7 +131,7 @@ impl Prometheus {
                 rule["lastEvaluation"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok())
                     > Some(asked_at)
             };
-            if !rules.is_empty() && rules.iter().all(|rule| since(&rule)) {
+            if !rules.is_empty() && rules.iter().all(since) {
                 let fire = rules.iter().filter(|rule| rule["state"] == "firing");
                 return Ok(fire.filter_map(|rule| rule["name"].as_str().map(str::to_owned)).collect());
             }

@@ -65,7 +65,7 @@ pub(super) fn disk(config: &Config) -> Finding {
             let text = format!("{} MB are free for {}", free >> 20, folder.display());
             match free {
                 ..LEAST_FREE_BYTES => problem(check, text, "make room: nothing can be accepted without"),
-                ..FEW_FREE_BYTES => warning(check, text, "make room, or shorten [retention]"),
+                LEAST_FREE_BYTES..FEW_FREE_BYTES => warning(check, text, "make room, or shorten [retention]"),
                 _ => ok(check, text),
             }
         }

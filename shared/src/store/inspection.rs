@@ -39,11 +39,14 @@ pub struct Migrations {
     pub different: Vec<i64>,
 }
 
+/// Version, whether it went well, and its checksum.
+type Applied = (i64, bool, Vec<u8>);
+
 impl Migrations {
-    fn compared(applied: &[(i64, bool, Vec<u8>)]) -> Self {
+    fn compared(applied: &[Applied]) -> Self {
         let known: Vec<_> = MIGRATIONS.iter().collect();
         let found = |version: i64| applied.iter().find(|(number, ..)| *number == version);
-        let numbers = |wanted: &dyn Fn(&(i64, bool, Vec<u8>)) -> bool| -> Vec<i64> {
+        let numbers = |wanted: &dyn Fn(&Applied) -> bool| -> Vec<i64> {
             applied.iter().filter(|row| wanted(row)).map(|(number, ..)| *number).collect()
         };
         Self {

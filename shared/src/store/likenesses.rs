@@ -79,7 +79,8 @@ impl Store {
         number: i64,
         limit: i64,
     ) -> Result<Vec<StoredLikeness>, StoreError> {
-        let rows: Vec<(i64, Uuid, Option<Vec<u8>>, Vec<u8>, bool)> = sqlx::query_as(
+        type Row = (i64, Uuid, Option<Vec<u8>>, Vec<u8>, bool);
+        let rows: Vec<Row> = sqlx::query_as(
             "/* likenesses_after */ SELECT number, verification_id, document, sealed,
                -- Its insertion is a single statement, which takes milliseconds.
                recorded_at < clock_timestamp() - interval '60 seconds'

@@ -33,7 +33,8 @@ fn submissions(folder: &Path) -> anyhow::Result<Vec<Value>> {
 }
 
 fn submission(folder: &Path, fixture: &Value) -> anyhow::Result<Value> {
-    let mut body = json!({ "country": fixture["country"], "document_type": fixture["document_type"] });
+    let mut body = json!({ "country": fixture["country"], "document_type": fixture["document_type"],
+        "checks": fixture["checks"] });
     for image in fixture["images"].as_array().context("no images")? {
         let (side, file) = (image["side"].as_str(), image["file"].as_str());
         let bytes = std::fs::read(folder.join(file.context("no file")?))?;
