@@ -79,7 +79,10 @@ pub async fn audit(config: Option<PathBuf>, command: AuditCommand) -> anyhow::Re
 }
 
 pub(crate) async fn open_store(config: Option<PathBuf>) -> anyhow::Result<Store> {
-    let config = load(config)?;
+    store_of(&load(config)?).await
+}
+
+pub(crate) async fn store_of(config: &Config) -> anyhow::Result<Store> {
     let master = MasterKeys::parse(config.keys.master.iter().map(Secret::reveal))?;
     Ok(Store::connect(&config.database, master).await?)
 }

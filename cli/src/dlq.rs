@@ -1,7 +1,7 @@
 //! `txid dlq`: what the broker gave up on. Schedulers take letters off the broker's queue as they come and settle them,
 //! so an operator looks at the rows that they leave, and at how many letters nobody has taken yet.
 
-use crate::admin::{OPERATOR, load};
+use crate::admin::{OPERATOR, load, store_of};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use txid_shared::blobs::crypto::MasterKeys;
 use txid_shared::clock::Clock;
-use txid_shared::config::{Config, Secret};
+use txid_shared::config::Config;
 use txid_shared::ids::VerificationId;
 use txid_shared::partials::Partials;
 use txid_shared::queue::{Depth, Queue, Source};
@@ -105,8 +104,7 @@ impl Chosen {
 
 pub async fn run(config: Option<PathBuf>, command: DlqCommand) -> anyhow::Result<ExitCode> {
     let config = load(config)?;
-    let master = MasterKeys::parse(config.keys.master.iter().map(Secret::reveal))?;
-    let store = Store::connect(&config.database, master).await?;
+    let store = store_of(&config).await?;
     let now = Clock::System.now();
     match command {
         DlqCommand::List { chosen, limit, json } => {

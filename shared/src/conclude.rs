@@ -1,7 +1,7 @@
 //! The end of a verification: decide, write the verdict with its events, wake whoever waits.
 //! Worker, sweeper and dead-letter consumer all end a verification here and nowhere else.
 
-use crate::api::{Event, EventData, ImageInfo, Summary, Verdict, Verification};
+use crate::api::{Compared, Event, EventData, ImageInfo, Summary, Verdict, Verification};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::clock::Clock;
 use crate::likeness::{Likeness, Limits, Lookalikes, Probe};
@@ -117,16 +117,20 @@ async fn look(
     let account_key = context.store.account_key(case.account_id).await?;
     let document = document_key(partials, declared, &context.policy.rules.ocr)
         .map(|document| account_key.keyed_hash("document", &document));
-    let (document_number, face) = (document.is_some(), likeness.face.is_some());
-    let images = likeness.images();
+    let mut compared = Compared {
+        verifications: 0,
+        document_number: document.is_some(),
+        face: likeness.face.is_some(),
+        images: likeness.images(),
+    };
     let probe = Probe { document, likeness };
     let limits = Limits::from(&context.policy.rules.duplicate);
-    let (lookalikes, compared_with) =
-        context.lookalikes.look(case.account_id, case.id, probe, limits).await?;
+    let (lookalikes, others) = context.lookalikes.look(case.account_id, case.id, probe, limits).await?;
+    compared.verifications = others as u64;
     let noted: Vec<_> =
         lookalikes.iter().map(|other| (other.verification_id, other.alike_in(&limits))).collect();
     context.store.note_lookalikes(case.id, &noted).await?;
-    Ok(Some(Looked { lookalikes, compared_with, document_number, face, images }))
+    Ok(Some(Looked { lookalikes, compared }))
 }
 
 async fn write_verdict(

@@ -4,6 +4,7 @@
 use crate::api::{Event, Review, Verdict};
 use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::ids::{EventId, VerificationId};
+use crate::likeness::Likeness;
 use crate::partial::Partial;
 use crate::partials::Sealed;
 use crate::store::OutgoingEvent;
@@ -55,6 +56,23 @@ pub fn open_review(key: &SealingKey, id: VerificationId, sealed: &[u8]) -> Resul
     open(key, &review_place(id), sealed)
 }
 
+/// Under the account key: a search opens those of all its verifications.
+pub fn seal_likeness(
+    account_key: &SealingKey,
+    id: VerificationId,
+    likeness: &Likeness,
+) -> Result<Vec<u8>, CryptoError> {
+    seal(account_key, &likeness_place(id), likeness)
+}
+
+pub fn open_likeness(
+    account_key: &SealingKey,
+    id: VerificationId,
+    sealed: &[u8],
+) -> Result<Likeness, CryptoError> {
+    open(account_key, &likeness_place(id), sealed)
+}
+
 /// The exact bytes that will be signed and sent. An event about no verification is sealed under the account
 /// key.
 pub fn seal_event(key: &SealingKey, event: &Event) -> Result<OutgoingEvent, CryptoError> {
@@ -68,6 +86,10 @@ pub fn open_event(key: &SealingKey, id: EventId, sealed: &[u8]) -> Result<Vec<u8
 
 fn event_place(id: EventId) -> String {
     id.to_string()
+}
+
+fn likeness_place(id: VerificationId) -> String {
+    format!("likeness/{id}")
 }
 
 fn review_place(id: VerificationId) -> String {

@@ -196,6 +196,24 @@ words! {
 }
 
 words! {
+    /// What it comes down to that another verification is like this one.
+    DuplicateFinding("finding") {
+        /// The same person with the same document once more.
+        Resubmission => "resubmission",
+        /// The same document, and another person's face.
+        DocumentOfAnotherFace => "document_of_another_face",
+        /// The same face, and another document.
+        FaceWithAnotherDocument => "face_with_another_document",
+        /// The same document; a face is not known.
+        SameDocument => "same_document",
+        /// The same face; a document's number is not known.
+        SameFace => "same_face",
+        /// The same picture, and neither the same document nor the same face.
+        SameImage => "same_image",
+    }
+}
+
+words! {
     Permission("permission") {
         IdentityRead => "identity:read",
         IdentityWrite => "identity:write",

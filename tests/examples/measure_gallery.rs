@@ -8,6 +8,7 @@ use std::time::Instant;
 use txid_shared::ids::VerificationId;
 use txid_shared::likeness::{FaceCode, Front, Gallery, Likeness, Limits, PerceptualHash, Probe};
 use txid_shared::policy::Policy;
+use txid_tests::bulk::rss_mb;
 
 const DIMENSIONS: usize = 192;
 const SEARCHES: usize = 50;
@@ -21,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     for argument in std::env::args().skip(1) {
         let entries: usize = argument.parse()?;
         let mut random = StdRng::seed_from_u64(7);
-        let before = resident_mb();
+        let before = rss_mb(std::process::id());
         let (mut gallery, mut probes) = (Gallery::default(), Vec::new());
         let begun = Instant::now();
         for number in 0..entries {
@@ -33,7 +34,7 @@ fn main() -> anyhow::Result<()> {
             }
         }
         let filled = begun.elapsed().as_secs_f64();
-        let megabytes = resident_mb() - before;
+        let megabytes = rss_mb(std::process::id()) - before;
         let (mut times, mut found) = (Vec::new(), 0);
         for face in &probes {
             let noisy: Vec<f32> = face.iter().map(|value| value + random.random_range(-0.05..0.05)).collect();
@@ -64,11 +65,4 @@ fn likeness(random: &mut StdRng, face: &[f32]) -> Likeness {
     let mut hash = || PerceptualHash(random.random());
     let front = Some(Front { whole: hash(), portrait: hash() });
     Likeness { front, selfie: Some(hash()), face: Some(FaceCode::new("measured", face)) }
-}
-
-fn resident_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
-    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or_default()
-        / 1024.0
 }

@@ -147,25 +147,11 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
     txid(&plan.new, &space, &["declare"])?;
     stand().await?;
     for role in [Role::Scheduler, Role::StubWorker, Role::Webhooks] {
-        fleet.add(&plan.new, role).await?;
-        stand().await?;
-        fleet.remove_oldest(role).await?;
-        if role != Role::Webhooks {
-            fleet.add(&plan.new, role).await?;
-            fleet.remove_oldest(role).await?;
-        }
-        stand().await?;
+        roll(&mut fleet, &plan.new, role, &mut stand).await?;
     }
     // Back: workers, then schedulers, and the older release's setup once more, which leaves the schema alone.
     for role in [Role::Webhooks, Role::StubWorker, Role::Scheduler] {
-        fleet.add(&plan.old, role).await?;
-        stand().await?;
-        fleet.remove_oldest(role).await?;
-        if role != Role::Webhooks {
-            fleet.add(&plan.old, role).await?;
-            fleet.remove_oldest(role).await?;
-        }
-        stand().await?;
+        roll(&mut fleet, &plan.old, role, &mut stand).await?;
     }
     txid(&plan.old, &space, &["migrate"])?;
     txid(&plan.old, &space, &["declare"])?;
@@ -188,6 +174,23 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
     drop(fleet);
     space.remove().await?;
     Ok(report)
+}
+
+/// One role to another release: mixed for a while, then all of it.
+async fn roll(
+    fleet: &mut Fleet<'_>,
+    release: &Path,
+    role: Role,
+    stand: &mut impl AsyncFnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    fleet.add(release, role).await?;
+    stand().await?;
+    fleet.remove_oldest(role).await?;
+    if role != Role::Webhooks {
+        fleet.add(release, role).await?;
+        fleet.remove_oldest(role).await?;
+    }
+    stand().await
 }
 
 fn first_error(seen: &Seen) -> Option<String> {

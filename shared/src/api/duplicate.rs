@@ -2,7 +2,8 @@
 
 use super::CheckOutcome;
 use crate::ids::VerificationId;
-use crate::words::ImageRole;
+use crate::likeness::SameImage;
+use crate::words::{DuplicateFinding, ImageRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -37,46 +38,7 @@ pub struct DuplicateMatch {
     pub same_document_number: Option<bool>,
     /// Of the two selfies' faces, −1..1; `null`: one of them is not known.
     pub face_cosine: Option<f32>,
-    /// Pictures that are the same one, perhaps scaled or compressed again.
-    pub same_images: Vec<MatchingImage>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MatchingImage {
-    pub image: ImageRole,
-    /// Of 256.
-    pub differing_bits: u32,
-}
-
-/// What the match comes down to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DuplicateFinding {
-    /// The same person with the same document once more.
-    Resubmission,
-    /// The same document, and another person's face.
-    DocumentOfAnotherFace,
-    /// The same face, and another document.
-    FaceWithAnotherDocument,
-    /// The same document; a face is not known.
-    SameDocument,
-    /// The same face; a document's number is not known.
-    SameFace,
-    /// The same picture, and neither the same document nor the same face.
-    SameImage,
-}
-
-impl DuplicateFinding {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Resubmission => "resubmission",
-            Self::DocumentOfAnotherFace => "document_of_another_face",
-            Self::FaceWithAnotherDocument => "face_with_another_document",
-            Self::SameDocument => "same_document",
-            Self::SameFace => "same_face",
-            Self::SameImage => "same_image",
-        }
-    }
+    pub same_images: Vec<SameImage>,
 }
 
 impl DuplicateCheck {

@@ -5,7 +5,9 @@
 use super::{FaceCode, Front, Likeness, PerceptualHash};
 use crate::ids::VerificationId;
 use crate::words::ImageRole;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use utoipa::ToSchema;
 
 /// A keyed hash of issuer and number of a document.
 pub type DocumentKey = [u8; 16];
@@ -52,9 +54,11 @@ impl Lookalike {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A picture that two verifications share, perhaps scaled or compressed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SameImage {
     pub image: ImageRole,
+    /// Of 256.
     pub differing_bits: u32,
 }
 
@@ -210,7 +214,7 @@ impl Faces {
     }
 
     fn remove(&mut self, owner: u32) {
-        while let Some(at) = self.owners.iter().position(|of| *of == owner) {
+        if let Some(at) = self.owners.iter().position(|of| *of == owner) {
             self.owners.remove(at);
             self.scales.remove(at);
             self.values.drain(at * self.dimensions..(at + 1) * self.dimensions);

@@ -3,6 +3,7 @@
 
 use super::{Gallery, Limits, Lookalike, Probe};
 use crate::ids::{AccountId, VerificationId};
+use crate::sealed::open_likeness;
 use crate::store::{Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,16 +22,19 @@ const KEPT: Duration = Duration::from_secs(3600);
 #[derive(Clone)]
 pub struct Lookalikes {
     store: Store,
-    galleries: Arc<Mutex<HashMap<AccountId, Arc<RwLock<Held>>>>>,
+    galleries: Arc<Mutex<Galleries>>,
 }
 
+/// Each with the time at which it began.
+type Galleries = HashMap<AccountId, (Instant, Arc<RwLock<Held>>)>;
+
+#[derive(Default)]
 struct Held {
     gallery: Gallery,
     /// All rows up to it are in the gallery, and no transaction can still add one before it.
     settled: i64,
     /// Rows after it that are in the gallery.
     unsettled: HashSet<i64>,
-    since: Instant,
 }
 
 impl Lookalikes {
@@ -67,37 +71,44 @@ impl Lookalikes {
 
     fn held(&self, account: AccountId) -> Arc<RwLock<Held>> {
         let mut galleries = self.galleries.lock().unwrap_or_else(PoisonError::into_inner);
-        galleries.retain(|_, held| held.try_read().is_ok_and(|held| held.since.elapsed() < KEPT));
-        galleries.entry(account).or_default().clone()
+        galleries.retain(|_, (since, _)| since.elapsed() < KEPT);
+        galleries.entry(account).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
     }
 
+    /// Reads what the gallery does not have. Young rows are looked for each time, since one may appear between them.
     async fn bring_up_to_date(&self, account: AccountId, held: &RwLock<Held>) -> Result<(), StoreError> {
         let mut held = held.write().await;
         let key = self.store.account_key(account).await?;
         let mut after = held.settled;
         loop {
             let rows = self.store.likenesses_after(account, after, TOGETHER).await?;
-            let full = i64::try_from(rows.len()).is_ok_and(|count| count == TOGETHER);
-            for row in rows {
-                after = row.number;
-                if !held.unsettled.contains(&row.number) {
-                    // What cannot be opened is damaged: no reason to decide nothing any more.
-                    match row.open(&key) {
-                        Ok(likeness) => held.gallery.add(row.verification_id, row.document, &likeness),
-                        Err(error) => {
-                            tracing::error!(verification.id = %row.verification_id, %error, "likeness cannot be read");
-                        }
+            let new: Vec<i64> = rows
+                .iter()
+                .map(|(number, _)| *number)
+                .filter(|number| !held.unsettled.contains(number))
+                .collect();
+            for row in self.store.likenesses(&new).await? {
+                // What cannot be opened is damaged: no reason to decide nothing any more.
+                match open_likeness(&key, row.verification_id, &row.sealed) {
+                    Ok(likeness) => held.gallery.add(row.verification_id, row.document, &likeness),
+                    Err(error) => {
+                        tracing::error!(verification.id = %row.verification_id, %error, "likeness cannot be read");
                     }
                 }
-                if row.settled {
-                    held.settled = row.number;
-                    held.unsettled.remove(&row.number);
+            }
+            for (number, settled) in &rows {
+                if *settled {
+                    held.settled = *number;
+                    held.unsettled.remove(number);
                 } else {
-                    held.unsettled.insert(row.number);
+                    held.unsettled.insert(*number);
                 }
             }
-            if !full {
-                return Ok(());
+            match rows.last() {
+                Some((last, _)) if i64::try_from(rows.len()).is_ok_and(|count| count == TOGETHER) => {
+                    after = *last
+                }
+                _ => return Ok(()),
             }
         }
     }
@@ -123,10 +134,4 @@ async fn search(
     found.retain(|lookalike| lookalike.verification_id != own);
     found.truncate(limits.most);
     (found, size)
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self { gallery: Gallery::default(), settled: 0, unsettled: HashSet::new(), since: Instant::now() }
-    }
 }

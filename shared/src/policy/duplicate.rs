@@ -3,11 +3,11 @@
 
 use super::verdict::{Findings, reason};
 use super::{DuplicateRules, OcrRules};
-use crate::api::{CheckOutcome, Compared, DuplicateCheck, DuplicateFinding, DuplicateMatch, MatchingImage};
+use crate::api::{CheckOutcome, Compared, DuplicateCheck, DuplicateMatch};
 use crate::documents::supported_country;
 use crate::likeness::{Limits, Lookalike};
 use crate::partial::{Partial, StageResult};
-use crate::words::{Check, CheckStatus, ImageRole, ReasonCode, Severity, Stage};
+use crate::words::{Check, CheckStatus, DuplicateFinding, ReasonCode, Severity, Stage};
 use std::collections::BTreeMap;
 
 /// What was looked for among the account's others, and what was found.
@@ -15,12 +15,7 @@ use std::collections::BTreeMap;
 pub struct Looked {
     /// The likest first.
     pub lookalikes: Vec<Lookalike>,
-    pub compared_with: usize,
-    /// Whether a number was known.
-    pub document_number: bool,
-    /// Whether a face was known.
-    pub face: bool,
-    pub images: Vec<ImageRole>,
+    pub compared: Compared,
 }
 
 impl From<&DuplicateRules> for Limits {
@@ -71,7 +66,7 @@ pub(super) fn check(looked: &Looked, rules: &DuplicateRules, findings: &mut Find
             findings.duplicate(strength, found.finding.as_str());
         }
     }
-    if status == CheckStatus::Passed && !looked.document_number && !looked.face {
+    if status == CheckStatus::Passed && !looked.compared.document_number && !looked.compared.face {
         status = CheckStatus::Inconclusive;
         reasons.push(reason(
             ReasonCode::DocumentUnreadable,
@@ -84,12 +79,7 @@ pub(super) fn check(looked: &Looked, rules: &DuplicateRules, findings: &mut Find
     DuplicateCheck {
         outcome: CheckOutcome { check: Check::Duplicate, status, confidence: None, reasons },
         matches,
-        compared: Compared {
-            verifications: looked.compared_with as u64,
-            document_number: looked.document_number,
-            face: looked.face,
-            images: looked.images.clone(),
-        },
+        compared: looked.compared.clone(),
     }
 }
 
@@ -107,16 +97,12 @@ fn named(other: &Lookalike, rules: &DuplicateRules) -> DuplicateMatch {
             _ => DuplicateFinding::SameImage,
         },
     };
-    let image = |same: &crate::likeness::SameImage| MatchingImage {
-        image: same.image,
-        differing_bits: same.differing_bits,
-    };
     DuplicateMatch {
         verification_id: other.verification_id,
         finding,
         same_document_number: other.same_document,
         face_cosine: other.face_cosine,
-        same_images: other.images.iter().map(image).collect(),
+        same_images: other.images.clone(),
     }
 }
 
@@ -138,6 +124,7 @@ mod tests {
     use crate::ids::VerificationId;
     use crate::likeness::SameImage;
     use crate::policy::Policy;
+    use crate::words::ImageRole;
 
     fn other(same_document: Option<bool>, face_cosine: Option<f32>, images: usize) -> Lookalike {
         let image = SameImage { image: ImageRole::Selfie, differing_bits: 3 };
@@ -152,7 +139,8 @@ mod tests {
     fn checked(lookalikes: Vec<Lookalike>) -> (DuplicateCheck, u32) {
         let policy = Policy::default();
         let mut findings = Findings::new(&policy.rules);
-        let looked = Looked { lookalikes, document_number: true, face: true, ..Looked::default() };
+        let compared = Compared { document_number: true, face: true, ..Compared::default() };
+        let looked = Looked { lookalikes, compared };
         let check = check(&looked, &policy.rules.duplicate, &mut findings);
         (check, findings.risk().0)
     }

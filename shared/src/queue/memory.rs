@@ -1,6 +1,6 @@
 //! The standalone's queue. Jobs die with the process; the outbox and the sweeper bring them back.
 
-use super::{Death, Handle, Job, Outgoing, QueueError, Received, Source};
+use super::{Death, Depth, Handle, Job, Outgoing, QueueError, Received, Source};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -65,23 +65,14 @@ impl MemoryQueue {
         self.push(Source::DeadLetters, waiting);
     }
 
-    pub(super) fn has_waiting(&self, source: Source) -> bool {
-        !locked(&self.line(source).waiting).is_empty()
-    }
-
     /// Whoever holds a line besides the map takes from it.
-    pub(super) fn depths(&self) -> Vec<(String, u32, u32)> {
+    pub(super) fn depth(&self, source: Source) -> Depth {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let lines = locked(&self.lines);
-        let all = Source::all().map(|source| match lines.get(&source) {
-            Some(line) => {
-                let (ready, takers) =
-                    (locked(&line.waiting).len(), Arc::strong_count(line).saturating_sub(1));
-                (source.name(), number(ready), number(takers))
-            }
-            None => (source.name(), 0, 0),
-        });
-        all.collect()
+        lines.get(&source).map_or_else(Depth::default, |line| Depth {
+            messages: number(locked(&line.waiting).len()),
+            consumers: number(Arc::strong_count(line).saturating_sub(1)),
+        })
     }
 
     pub(super) fn consume(&self, source: Source) -> Consumer {

@@ -159,7 +159,7 @@ impl Queue {
     pub async fn depth(&self, source: Source) -> Result<Option<Depth>, QueueError> {
         match self {
             Self::RabbitMq(queue) => queue.depth(source).await,
-            Self::Memory(_) => Ok(Some(Depth::default())),
+            Self::Memory(queue) => Ok(Some(queue.depth(source))),
         }
     }
 
@@ -187,19 +187,18 @@ impl Queue {
         }
     }
 
-    /// Whether messages wait in it that nobody has in hand.
+    /// Whether messages wait in it that nobody has in hand; a queue that is not there does not tell, and they may.
     pub async fn has_waiting(&self, source: Source) -> Result<bool, QueueError> {
-        match self {
-            Self::RabbitMq(queue) => queue.has_waiting(source).await,
-            Self::Memory(queue) => Ok(queue.has_waiting(source)),
-        }
+        Ok(self.depth(source).await?.is_none_or(|depth| depth.messages > 0))
     }
 
-    /// For each queue: its name, the messages that are ready, and its consumers.
-    pub async fn depths(&self) -> Result<Vec<(String, u32, u32)>, QueueError> {
+    /// What stands in each queue, by name. Fails where one is not there.
+    pub async fn depths(&self) -> Result<Vec<(String, Depth)>, QueueError> {
         match self {
             Self::RabbitMq(queue) => queue.depths().await,
-            Self::Memory(queue) => Ok(queue.depths()),
+            Self::Memory(queue) => {
+                Ok(Source::all().map(|source| (source.name(), queue.depth(source))).collect())
+            }
         }
     }
 

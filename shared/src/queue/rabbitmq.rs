@@ -164,29 +164,6 @@ impl RabbitMq {
         arguments
     }
 
-    pub(super) async fn has_waiting(&self, source: Source) -> Result<bool, QueueError> {
-        let channel = self.channel().await?;
-        let looking = QueueDeclareOptions { passive: true, ..Default::default() };
-        let queue = channel.queue_declare(self.queue_name(source), looking, FieldTable::default()).await?;
-        let waiting = queue.message_count() > 0;
-        channel.close(200, "looked".into()).await?;
-        Ok(waiting)
-    }
-
-    /// Asked on a channel of its own: a queue that is not there costs the channel.
-    pub(super) async fn depths(&self) -> Result<Vec<(String, u32, u32)>, QueueError> {
-        let channel = self.channel().await?;
-        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-        let mut depths = Vec::new();
-        for source in Source::all() {
-            let queue =
-                channel.queue_declare(self.queue_name(source), passive, FieldTable::default()).await?;
-            depths.push((source.name(), queue.message_count(), queue.consumer_count()));
-        }
-        channel.close(200, "measured".into()).await?;
-        Ok(depths)
-    }
-
     /// Pipelined: everything is handed over at once, to leave in few writes, and then the confirms are awaited.
     pub(super) async fn publish(&self, jobs: &[Outgoing]) -> Vec<Result<(), QueueError>> {
         let channel = match self.publisher().await {

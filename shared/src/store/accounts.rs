@@ -57,6 +57,34 @@ impl AccountKeys {
     }
 }
 
+/// Of the account of that name (`$1`) and its test twin, with an audit entry by `$3` at `$2`; values are `$4` and on.
+macro_rules! set_on_account {
+    ($name:literal, $values:literal, $action:literal, $details:literal) => {
+        concat!(
+            "/* ",
+            $name,
+            " */ WITH changed AS (
+               UPDATE accounts SET ",
+            $values,
+            " WHERE name = $1 AND live_account_id IS NULL RETURNING id
+             ), twin AS (
+               UPDATE accounts SET ",
+            $values,
+            " FROM changed WHERE accounts.live_account_id = changed.id
+             ), audited AS (
+               INSERT INTO audit (account_id, at, actor, action, details)
+               SELECT id, $2, $3, '",
+            $action,
+            "', ",
+            $details,
+            " FROM changed
+             )
+             SELECT count(*) FROM changed"
+        )
+    };
+}
+pub(super) use set_on_account;
+
 impl Store {
     pub async fn create_account(
         &self,
@@ -160,21 +188,16 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (changed,): (i64,) = sqlx::query_as(
-            "/* set_plan */ WITH changed AS (
-               UPDATE accounts SET plan = $2 WHERE name = $1 AND live_account_id IS NULL RETURNING id
-             ), twin AS (
-               UPDATE accounts SET plan = $2 FROM changed WHERE accounts.live_account_id = changed.id
-             ), audited AS (
-               INSERT INTO audit (account_id, at, actor, action, details)
-               SELECT id, $3, $4, 'account.plan_set', jsonb_build_object('plan', $2) FROM changed
-             )
-             SELECT count(*) FROM changed",
-        )
+        let (changed,): (i64,) = sqlx::query_as(set_on_account!(
+            "set_plan",
+            "plan = $4",
+            "account.plan_set",
+            "jsonb_build_object('plan', $4)"
+        ))
         .bind(name)
-        .bind(plan.as_str())
         .bind(Time(now))
         .bind(actor)
+        .bind(plan.as_str())
         .fetch_one(&self.pool)
         .await?;
         Ok(changed == 1)
@@ -188,21 +211,16 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (changed,): (i64,) = sqlx::query_as(
-            "/* set_batch_weight */ WITH changed AS (
-               UPDATE accounts SET batch_weight = $2 WHERE name = $1 AND live_account_id IS NULL RETURNING id
-             ), twin AS (
-               UPDATE accounts SET batch_weight = $2 FROM changed WHERE accounts.live_account_id = changed.id
-             ), audited AS (
-               INSERT INTO audit (account_id, at, actor, action, details)
-               SELECT id, $3, $4, 'account.batch_weight_set', jsonb_build_object('batch_weight', $2) FROM changed
-             )
-             SELECT count(*) FROM changed",
-        )
+        let (changed,): (i64,) = sqlx::query_as(set_on_account!(
+            "set_batch_weight",
+            "batch_weight = $4",
+            "account.batch_weight_set",
+            "jsonb_build_object('batch_weight', $4)"
+        ))
         .bind(name)
-        .bind(weight)
         .bind(Time(now))
         .bind(actor)
+        .bind(weight)
         .fetch_one(&self.pool)
         .await?;
         Ok(changed == 1)

@@ -253,8 +253,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        let ids = rows.into_iter();
-        Ok(ids.map(|(account, id)| (AccountId::from_uuid(account), BatchId::from_uuid(id))).collect())
+        Ok(ids(rows))
     }
 
     /// Batches whose errors file holds pictures that are not kept any longer.
@@ -271,8 +270,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        let ids = rows.into_iter();
-        Ok(ids.map(|(account, id)| (AccountId::from_uuid(account), BatchId::from_uuid(id))).collect())
+        Ok(ids(rows))
     }
 
     /// Its errors file is removed, with the pictures in it.
@@ -292,6 +290,10 @@ impl Store {
         let account_key = self.account_key(record.account_id).await?;
         Ok(account_key.unwrap_key(&record.batch.id.to_string(), wrapped)?)
     }
+}
+
+fn ids(rows: Vec<(Uuid, Uuid)>) -> Vec<(AccountId, BatchId)> {
+    rows.into_iter().map(|(account, id)| (AccountId::from_uuid(account), BatchId::from_uuid(id))).collect()
 }
 
 pub(super) fn record(row: &PgRow) -> Result<BatchRecord, StoreError> {

@@ -1,12 +1,10 @@
 //! What the database says about itself, for `txid doctor`. Nothing is changed.
 
 use super::time::Time;
-use super::{MIGRATIONS, Store, StoreError};
-use crate::config::{self, ms};
+use super::{MIGRATIONS, Store, StoreError, single_connection};
+use crate::config;
 use crate::ids::{AccountId, VerificationId};
 use jiff::{SignedDuration, Timestamp};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::str::FromStr;
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
@@ -63,14 +61,7 @@ impl Migrations {
 
 /// Connects by itself, so that it tells also of a database that was never migrated.
 pub async fn inspect_database(settings: &config::Database) -> Result<DatabaseReport, StoreError> {
-    let options = PgConnectOptions::from_str(settings.url.reveal())?
-        .options([("search_path", settings.schema.as_str())])
-        .application_name("txid");
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(ms(settings.acquire_timeout_ms))
-        .connect_with(options)
-        .await?;
+    let pool = single_connection(settings).await?;
     let before = Timestamp::now();
     let (version, version_number, is_standby, fsync, committed, clock): (String, i32, bool, bool, bool, Time) =
         sqlx::query_as(
@@ -81,7 +72,7 @@ pub async fn inspect_database(settings: &config::Database) -> Result<DatabaseRep
         .fetch_one(&pool)
         .await?;
     let asked_for = Timestamp::now().duration_since(before);
-    let applied: Vec<(i64, bool, Vec<u8>)> = if has_migrations(&pool).await? {
+    let applied: Vec<Applied> = if has_migrations(&pool).await? {
         sqlx::query_as(
             "/* inspect_database */ SELECT version, success, checksum FROM _sqlx_migrations ORDER BY 1",
         )
@@ -151,8 +142,7 @@ mod tests {
 
     #[test]
     fn a_schema_is_behind_ahead_of_or_other_than_this_version() {
-        let whole: Vec<(i64, bool, Vec<u8>)> =
-            MIGRATIONS.iter().map(|m| (m.version, true, m.checksum.to_vec())).collect();
+        let whole: Vec<Applied> = MIGRATIONS.iter().map(|m| (m.version, true, m.checksum.to_vec())).collect();
         let known = whole.len();
         assert_eq!(Migrations::compared(&whole), Migrations { known, ..Migrations::default() });
         assert_eq!(Migrations::compared(&[]).missing.len(), known);

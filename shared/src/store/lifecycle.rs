@@ -1,6 +1,7 @@
 //! What happens to verifications besides their verdict: they are listed and erased.
 
 use super::acceptance::Retention;
+use super::accounts::set_on_account;
 use super::time::Time;
 use super::verifications::{Row, case_columns, full_row, row_columns};
 use super::{Store, StoreError};
@@ -285,25 +286,17 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (changed,): (i64,) = sqlx::query_as(
-            "/* set_retention */ WITH changed AS (
-               UPDATE accounts SET retain_images_s = $2, retain_data_s = $3
-               WHERE name = $1 AND live_account_id IS NULL RETURNING id
-             ), twin AS (
-               UPDATE accounts SET retain_images_s = $2, retain_data_s = $3
-               FROM changed WHERE accounts.live_account_id = changed.id
-             ), audited AS (
-               INSERT INTO audit (account_id, at, actor, action, details)
-               SELECT id, $4, $5, 'account.retention_set', jsonb_build_object('images_s', $2, 'data_s', $3)
-               FROM changed
-             )
-             SELECT count(*) FROM changed",
-        )
+        let (changed,): (i64,) = sqlx::query_as(set_on_account!(
+            "set_retention",
+            "retain_images_s = $4, retain_data_s = $5",
+            "account.retention_set",
+            "jsonb_build_object('images_s', $4, 'data_s', $5)"
+        ))
         .bind(name)
-        .bind(retention.images_s)
-        .bind(retention.data_s)
         .bind(Time(now))
         .bind(actor)
+        .bind(retention.images_s)
+        .bind(retention.data_s)
         .fetch_one(&self.pool)
         .await?;
         Ok(changed == 1)

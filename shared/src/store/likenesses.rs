@@ -1,9 +1,9 @@
 //! Likenesses: written before they are compared, forgotten with their verification.
 
 use super::{Store, StoreError};
-use crate::blobs::crypto::{CryptoError, SealingKey};
 use crate::ids::{AccountId, BatchId, VerificationId};
-use crate::likeness::{DocumentKey, Likeness, Probe};
+use crate::likeness::{DocumentKey, Probe};
+use crate::sealed::seal_likeness;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -13,16 +13,7 @@ pub struct StoredLikeness {
     pub number: i64,
     pub verification_id: VerificationId,
     pub document: Option<DocumentKey>,
-    sealed: Vec<u8>,
-    /// No row can appear before it any more.
-    pub settled: bool,
-}
-
-impl StoredLikeness {
-    pub fn open(&self, account_key: &SealingKey) -> Result<Likeness, CryptoError> {
-        let plain = account_key.open(&place(self.verification_id), &self.sealed)?;
-        serde_json::from_slice(&plain).map_err(|_| CryptoError::Unreadable)
-    }
+    pub sealed: Vec<u8>,
 }
 
 /// What is left of verifications that were found to be alike.
@@ -53,8 +44,7 @@ impl Store {
         id: VerificationId,
         probe: &Probe,
     ) -> Result<(), StoreError> {
-        let plain = serde_json::to_vec(&probe.likeness).map_err(|_| CryptoError::Unreadable)?;
-        let sealed = self.account_key(account).await?.seal(&place(id), &plain)?;
+        let sealed = seal_likeness(&self.account_key(account).await?, id, &probe.likeness)?;
         sqlx::query(
             "/* remember */ WITH lazily AS (SELECT set_config('synchronous_commit', 'off', true)), present AS (
                -- An erasure under way is waited for, and waits for this.
@@ -72,16 +62,15 @@ impl Store {
         Ok(())
     }
 
-    /// Of an account, oldest first.
+    /// Numbers of an account's likenesses, ascending, and whether no row can appear before it any more.
     pub async fn likenesses_after(
         &self,
         account: AccountId,
         number: i64,
         limit: i64,
-    ) -> Result<Vec<StoredLikeness>, StoreError> {
-        type Row = (i64, Uuid, Option<Vec<u8>>, Vec<u8>, bool);
-        let rows: Vec<Row> = sqlx::query_as(
-            "/* likenesses_after */ SELECT number, verification_id, document, sealed,
+    ) -> Result<Vec<(i64, bool)>, StoreError> {
+        Ok(sqlx::query_as(
+            "/* likenesses_after */ SELECT number,
                -- Its insertion is a single statement, which takes milliseconds.
                recorded_at < clock_timestamp() - interval '60 seconds'
              FROM likenesses WHERE account_id = $1 AND number > $2 ORDER BY number LIMIT $3",
@@ -90,13 +79,26 @@ impl Store {
         .bind(number)
         .bind(limit)
         .fetch_all(&self.pool)
+        .await?)
+    }
+
+    pub async fn likenesses(&self, numbers: &[i64]) -> Result<Vec<StoredLikeness>, StoreError> {
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        type Row = (i64, Uuid, Option<Vec<u8>>, Vec<u8>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "/* likenesses */ SELECT number, verification_id, document, sealed FROM likenesses
+             WHERE number = ANY($1)",
+        )
+        .bind(numbers)
+        .fetch_all(&self.pool)
         .await?;
-        let rows = rows.into_iter().map(|(number, id, document, sealed, settled)| StoredLikeness {
+        let rows = rows.into_iter().map(|(number, id, document, sealed)| StoredLikeness {
             number,
             verification_id: VerificationId::from_uuid(id),
             document: document.and_then(|bytes| bytes.try_into().ok()),
             sealed,
-            settled,
         });
         Ok(rows.collect())
     }
@@ -202,8 +204,4 @@ impl Store {
         });
         Ok(rows.collect())
     }
-}
-
-fn place(id: VerificationId) -> String {
-    format!("likeness/{id}")
 }

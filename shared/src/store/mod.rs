@@ -48,7 +48,7 @@ pub use idempotency::{Claim, Claimed, Made, SealedAnswer};
 pub use inspection::{DataKeys, DatabaseReport, Migrations, inspect_database};
 pub use keys::{ApiKey, AuthenticatedKey, KeyRow, NewKey, Rotation};
 pub use lifecycle::{Filter, Page};
-pub use likenesses::{AlikeRow, StoredLikeness};
+pub use likenesses::AlikeRow;
 pub use making::Making;
 pub use master_keys::{AccountKeysReport, Rewrapped};
 pub use outbox::ClaimedRow;
@@ -151,10 +151,7 @@ impl StoreError {
 
 impl Store {
     pub async fn connect(settings: &config::Database, master: MasterKeys) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(settings.url.reveal())?
-            .options([("search_path", settings.schema.as_str())])
-            .options(PLANNING)
-            .application_name("txid");
+        let options = options(settings)?.options(PLANNING);
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(ms(settings.acquire_timeout_ms))
@@ -169,12 +166,7 @@ impl Store {
     /// Brings the schema to this version. Safe to repeat and to run beside a running fleet, also one of a
     /// newer version: what that one added stays, or nobody could roll back.
     pub async fn migrate(settings: &config::Database) -> Result<(), StoreError> {
-        let options = PgConnectOptions::from_str(settings.url.reveal())?;
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ms(settings.acquire_timeout_ms))
-            .connect_with(options.options([("search_path", settings.schema.as_str())]))
-            .await?;
+        let pool = single_connection(settings).await?;
         // The name cannot be a bind parameter; the configuration allows [a-z0-9_] only.
         let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", settings.schema);
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&pool).await?;
@@ -204,6 +196,17 @@ impl Store {
             tracing::warn!("statements were still under way at the end");
         }
     }
+}
+
+fn options(settings: &config::Database) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(settings.url.reveal())?;
+    Ok(options.options([("search_path", settings.schema.as_str())]).application_name("txid"))
+}
+
+/// For what is done once, and not by the plans of a running fleet.
+async fn single_connection(settings: &config::Database) -> Result<PgPool, StoreError> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ms(settings.acquire_timeout_ms));
+    Ok(pool.connect_with(options(settings)?).await?)
 }
 
 /// Text from the database that must be one of our words.

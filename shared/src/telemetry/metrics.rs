@@ -2,6 +2,7 @@
 
 use super::signals::{self, Kind, Signal};
 use super::{TelemetryError, process};
+use crate::queue::Depth;
 use crate::words::{BatchStatus, DisabledReason, Lane, RowState, Stage, Status};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
@@ -220,11 +221,11 @@ impl Metrics {
     }
 
     /// By queue: messages that are ready, and consumers.
-    pub fn queues(&self, depths: &[(String, u32, u32)]) {
+    pub fn queues(&self, depths: &[(String, Depth)]) {
         let queue = |name: &str| vec![KeyValue::new("queue", name.to_owned())];
-        let ready = depths.iter().map(|(name, messages, _)| (f64::from(*messages), queue(name))).collect();
+        let ready = depths.iter().map(|(name, depth)| (f64::from(depth.messages), queue(name))).collect();
         self.measured(&signals::QUEUE_DEPTH, ready);
-        let taking = depths.iter().map(|(name, _, consumers)| (f64::from(*consumers), queue(name))).collect();
+        let taking = depths.iter().map(|(name, depth)| (f64::from(depth.consumers), queue(name))).collect();
         self.measured(&signals::QUEUE_CONSUMERS, taking);
     }
 

@@ -1,4 +1,4 @@
-//! What the broker says about itself and the queues, for `txid doctor` and `txid dlq`. Nothing in it is changed.
+//! What the broker says about itself and the queues. Nothing in it is changed.
 
 use super::{CONNECT_TIMEOUT, RabbitMq};
 use crate::queue::{BrokerReport, Depth, QueueError, QueueState, Source};
@@ -7,7 +7,7 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{BasicProperties, ErrorKind, ExchangeKind};
+use lapin::{BasicProperties, Channel, ErrorKind, ExchangeKind};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,10 +22,8 @@ const LONGEST_GREETING_BYTES: u64 = 16 * 1024;
 impl RabbitMq {
     pub(in crate::queue) async fn depth(&self, source: Source) -> Result<Option<Depth>, QueueError> {
         let channel = self.channel().await?;
-        let options = QueueDeclareOptions { passive: true, ..Default::default() };
-        match channel.queue_declare(self.queue_name(source), options, FieldTable::default()).await {
-            Ok(queue) => {
-                let depth = Depth { messages: queue.message_count(), consumers: queue.consumer_count() };
+        match self.depth_by(&channel, source).await {
+            Ok(depth) => {
                 channel.close(200, "seen".into()).await?;
                 Ok(Some(depth))
             }
@@ -33,6 +31,23 @@ impl RabbitMq {
             Err(error) if is(&error, NOT_FOUND) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    pub(in crate::queue) async fn depths(&self) -> Result<Vec<(String, Depth)>, QueueError> {
+        let channel = self.channel().await?;
+        let mut depths = Vec::new();
+        for source in Source::all() {
+            depths.push((source.name(), self.depth_by(&channel, source).await?));
+        }
+        channel.close(200, "seen".into()).await?;
+        Ok(depths)
+    }
+
+    /// A queue that is not there costs the channel.
+    async fn depth_by(&self, channel: &Channel, source: Source) -> Result<Depth, lapin::Error> {
+        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+        let queue = channel.queue_declare(self.queue_name(source), passive, FieldTable::default()).await?;
+        Ok(Depth { messages: queue.message_count(), consumers: queue.consumer_count() })
     }
 
     pub(in crate::queue) async fn inspect(&self) -> Result<BrokerReport, QueueError> {
