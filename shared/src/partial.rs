@@ -143,6 +143,9 @@ pub enum MrzFormat {
     MrvA,
     #[serde(rename = "MRV-B")]
     MrvB,
+    /// The French national identity card until 2021: two lines of 36 in an order of its own.
+    #[serde(rename = "FR-ID")]
+    FrenchId,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -164,7 +167,8 @@ pub struct MrzCorrection {
     /// `null` where a character too many was read: it stood before `column`.
     pub corrected: Option<char>,
     /// Why: `position_grammar`, `check_digit`, `line_length`, `filler`, `glyph_height`
-    /// (in OCR-B letters are lower than digits).
+    /// (in OCR-B letters are lower than digits); among ambiguities also `unclear`, of a character that no
+    /// check digit counts.
     pub reason: String,
     /// Probability the recogniser gave to the corrected character, 0..1.
     pub probability: f32,
@@ -192,6 +196,11 @@ pub struct SideReading {
     pub image: ImageRole,
     /// Clockwise rotation that made the text upright: 0, 90, 180, 270.
     pub rotation_degrees: u16,
+    /// Corners of the document in the picture, clockwise from the top left of its content; absent where no
+    /// outline stands out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Vec<f32>>>)]
+    pub document: Option<Polygon>,
     pub text_lines: usize,
     /// Mean recognition confidence of the lines, 0..1.
     pub confidence: f32,

@@ -35,6 +35,15 @@ pub struct Outline {
 }
 
 impl Outline {
+    /// The outline found in `small` as it lies in the `original` that `small` was made from.
+    #[must_use]
+    pub fn scaled_to(self, small: &RgbImage, original: &RgbImage) -> Self {
+        let x = original.width() as f32 / small.width().max(1) as f32;
+        let y = original.height() as f32 / small.height().max(1) as f32;
+        let corners = self.corners.map(|corners| corners.map(|[left, top]| [left * x, top * y]));
+        Self { corners, ..self }
+    }
+
     pub fn issues(&self) -> Vec<QualityIssue> {
         let tell = |code: &str, message: &str, severity: f32| QualityIssue {
             code: code.to_owned(),

@@ -302,6 +302,7 @@ fn declared(country: &str, document: DocumentType, read: &[(&str, &str)], lines_
     }
     ocr.sides.push(SideReading {
         image: ImageRole::DocumentBack,
+        document: None,
         rotation_degrees: 0,
         text_lines: lines_of_back,
         confidence: 0.9,

@@ -1,5 +1,6 @@
 //! From what each side says to one result.
 
+use super::frame::Place;
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
 use super::mrz::{Part, dimensions, part_place};
 use super::side::Side;
@@ -19,13 +20,13 @@ const LEAST_LABELLED_FIELDS: usize = 3;
 pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
     let zone = sides
         .iter()
-        .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?)))
-        .max_by_key(|(_, zone)| (zone.decoded.valid, (zone.decoded.confidence * 1e4) as u32));
+        .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?, &side.place)))
+        .max_by_key(|(_, zone, _)| (zone.decoded.valid, (zone.decoded.confidence * 1e4) as u32));
     let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
     for (role, side) in sides {
         for field in visual::fields(&side.lines, today) {
             let Some(line) = side.lines.get(field.line) else { continue };
-            printed.entry(field.kind).or_insert((*role, field, line.place.corners()));
+            printed.entry(field.kind).or_insert((*role, field, side.place.corners(&line.place)));
         }
     }
     if zone.is_none() && printed.len() < LEAST_LABELLED_FIELDS {
@@ -39,9 +40,9 @@ pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
             Field { value, raw, confidence, source: FieldSource::Visual, image: *image, polygon: *polygon };
         result.fields.insert(kind.as_str().to_owned(), field);
     }
-    if let Some((image, zone)) = zone {
-        add_zone(&mut result, image, zone, today);
-        result.mrz = Some(described(image, zone));
+    if let Some((image, zone, place)) = zone {
+        add_zone(&mut result, image, (zone, place), today);
+        result.mrz = Some(described(image, zone, place));
     }
     add_full_name(&mut result);
     result
@@ -89,7 +90,7 @@ fn zone_fields(fields: &MrzFields) -> Vec<ZoneField> {
 
 /// Adds the zone's fields. Numbers, dates and codes of the zone go before print where the zone's
 /// check digits hold; names in print have their marks and win where both say the same.
-fn add_zone(result: &mut OcrResult, image: ImageRole, zone: &Zone, today: Date) {
+fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Place), today: Date) {
     let decoded = &zone.decoded;
     for field in zone_fields(&mrz_fields(decoded, today)) {
         let checked = decoded.check_digits.iter().find(|digit| digit.field == field.name);
@@ -112,7 +113,7 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, zone: &Zone, today: Date) 
         }
         if !keep_printed {
             let confidence = if trusted { decoded.confidence } else { decoded.confidence * 0.7 };
-            let polygon = place_of(zone, field.part);
+            let polygon = place_of(zone, field.part).map(|corner| place.point(corner));
             let raw = decoded.part(field.part);
             let source = FieldSource::Mrz;
             let found = Field { value: field.value, raw, confidence, source, image, polygon };
@@ -121,7 +122,7 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, zone: &Zone, today: Date) 
     }
 }
 
-/// The part of its line that holds a field.
+/// The part of its line that holds a field, in the frame's coordinates.
 fn place_of(zone: &Zone, part: Part) -> Polygon {
     let Some((line, from, to)) = part_place(zone.decoded.format, part) else { return Polygon::default() };
     let Some(place) = zone.places.get(line) else { return Polygon::default() };
@@ -139,10 +140,10 @@ fn place_of(zone: &Zone, part: Part) -> Polygon {
     ]
 }
 
-fn described(image: ImageRole, zone: &Zone) -> Mrz {
+fn described(image: ImageRole, zone: &Zone, at: &Place) -> Mrz {
     let decoded = zone.decoded.clone();
-    let first = zone.places.first().map(|place| place.corners()).unwrap_or_default();
-    let last = zone.places.last().map(|place| place.corners()).unwrap_or_default();
+    let first = zone.places.first().map(|place| at.corners(place)).unwrap_or_default();
+    let last = zone.places.last().map(|place| at.corners(place)).unwrap_or_default();
     Mrz {
         format: decoded.format,
         lines: decoded.lines,

@@ -4,15 +4,16 @@
 //! from a 0, and the recogniser does not see it. Heights are measured here; what they mean is
 //! judged in `mrz::heights`, against the characters of the same zone that cannot be anything else.
 
+use super::frame::Frame;
 use super::geometry::TextBox;
-use txid_imaging::{RgbImage, luminance, warp_perspective};
+use txid_imaging::luminance;
 
 /// A character's ink.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Glyph {
     /// Its middle, as a share of the line's length, 0..1.
     pub middle: f32,
-    /// From the upper edge of the ink to the lower one, in pixels of the picture.
+    /// From the upper edge of the ink to the lower one, in pixels of the frame.
     pub height: f32,
 }
 
@@ -28,12 +29,12 @@ const MOST_WIDTH: f32 = 0.62;
 const LEAST_HEIGHT: f32 = 0.3;
 
 /// The characters of a line that stand free of each other, from left to right.
-pub fn glyphs(picture: &RgbImage, line: &TextBox) -> Vec<Glyph> {
+pub fn glyphs(frame: &Frame<'_>, line: &TextBox) -> Vec<Glyph> {
     if line.thickness < LEAST_THICKNESS_PX {
         return Vec::new();
     }
     let (columns, rows) = (line.length.round() as u32, line.thickness.round() as u32);
-    let Some(crop) = warp_perspective(picture, &line.corners(), columns, rows) else { return Vec::new() };
+    let Some(crop) = frame.strip(line, columns, rows) else { return Vec::new() };
     let Some(ink) = Ink::of(&luminance(&crop)) else { return Vec::new() };
     ink.runs()
         .filter(|(from, to)| ((to - from) as f32) < MOST_WIDTH * line.thickness)
@@ -132,7 +133,7 @@ impl Ink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     #[test]
     fn bars_of_two_heights_are_told_apart_to_a_fraction_of_a_pixel() {
@@ -146,7 +147,7 @@ mod tests {
         });
         let line =
             TextBox { centre: [430.0, 30.0], along: [1.0, 0.0], length: 860.0, thickness: 60.0, score: 1.0 };
-        let found = glyphs(&picture, &line);
+        let found = glyphs(&Frame::whole(&picture), &line);
         // The first stands at the border.
         assert!(found.len() >= 20, "{}", found.len());
         for glyph in found {
@@ -161,6 +162,6 @@ mod tests {
         let picture = RgbImage::from_pixel(400, 60, Rgb([200; 3]));
         let line =
             TextBox { centre: [200.0, 30.0], along: [1.0, 0.0], length: 390.0, thickness: 50.0, score: 1.0 };
-        assert!(glyphs(&picture, &line).is_empty());
+        assert!(glyphs(&Frame::whole(&picture), &line).is_empty());
     }
 }

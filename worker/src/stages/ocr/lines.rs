@@ -3,7 +3,7 @@
 use super::geometry::{Point, TextBox};
 
 /// A line with its extent along the page's reading direction (`left..right`) and across it
-/// (`top..bottom`), in pixels of the original.
+/// (`top..bottom`), in pixels of the frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextLine {
     pub text: String,

@@ -10,6 +10,7 @@ mod compare;
 mod countries;
 mod dates;
 mod detection;
+mod frame;
 mod geometry;
 mod glyphs;
 mod letters;
@@ -27,7 +28,7 @@ use crate::inference::{Engine, InferenceError};
 use jiff::civil::Date;
 use recognition::Charset;
 use std::sync::OnceLock;
-use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues};
+use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues, find_document};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 
@@ -71,12 +72,14 @@ impl Ocr {
         let mut readings = Vec::new();
         for (image, source) in input.images.document_sides() {
             let picture = source.decoded()?;
-            let side = side::read_side(&picture, charset, engine)?;
             let small = source.scaled(DOCUMENT_MEASURED_PX)?;
+            let outline = find_document(&small)?.scaled_to(&small, &picture);
+            let side = side::read_side(&picture, &outline, charset, engine)?;
             let mut issues = document_issues(&small, picture.width(), picture.height());
             issues.extend(side.no_text());
             readings.push(SideReading {
                 image,
+                document: side.document,
                 rotation_degrees: side.rotation_degrees,
                 text_lines: side.lines.len() + side.zone.as_ref().map_or(0, |zone| zone.places.len()),
                 confidence: side.confidence(),

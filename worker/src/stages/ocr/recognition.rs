@@ -1,8 +1,8 @@
 //! Reading one line: crop, network, best path.
 
+use super::frame::Frame;
 use super::geometry::TextBox;
 use crate::inference::{Engine, InferenceError, Model};
-use txid_imaging::{RgbImage, warp_perspective};
 
 /// The height that the network was trained on.
 const HEIGHT_PX: u32 = 48;
@@ -62,7 +62,7 @@ pub enum Keep {
 
 /// `None` where the box has no area.
 pub fn recognise(
-    picture: &RgbImage,
+    frame: &Frame<'_>,
     line: &TextBox,
     width: Width,
     keep: Keep,
@@ -75,7 +75,7 @@ pub fn recognise(
     };
     let columns = line.length / line.thickness.max(1.0) * HEIGHT_PX as f32 * share;
     let columns = ((columns / STEP_PX as f32).round() as u32 * STEP_PX).clamp(LEAST_WIDTH_PX, MOST_WIDTH_PX);
-    let Some(crop) = warp_perspective(picture, &line.corners(), columns, HEIGHT_PX) else { return Ok(None) };
+    let Some(crop) = frame.strip(line, columns, HEIGHT_PX) else { return Ok(None) };
     let pixels = crop.as_raw();
     let mut input = Vec::with_capacity(pixels.len());
     for channel in [2, 1, 0] {

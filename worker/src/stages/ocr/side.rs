@@ -1,15 +1,16 @@
 //! Everything read from one picture of a document.
 
 use super::OcrError;
-use super::detection::detect;
-use super::geometry::{Point, TextBox};
+use super::detection::{Look, detect, detect_blocks};
+use super::frame::{Frame, Place};
+use super::geometry::{Point, TextBox, dot};
 use super::lines::TextLine;
 use super::orientation::{rotation_degrees, telling_lines, text_axis};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
-use super::zone::{Piece, ZONE_ASPECT, ZONE_WIDTH, Zone, read_zone, speaks_for_zone};
+use super::zone::{Piece, ZONE_ASPECT, ZONE_WIDTH, Zone, could_be_zone, read_zone, speaks_for_zone};
 use crate::inference::Engine;
-use txid_imaging::RgbImage;
-use txid_shared::partial::QualityIssue;
+use txid_imaging::{Outline, RgbImage};
+use txid_shared::partial::{Polygon, QualityIssue};
 
 /// Thinner lines, in pixels of the original, are not legible.
 const LEAST_THICKNESS_PX: f32 = 9.0;
@@ -25,13 +26,23 @@ const UPRIGHT_CHARACTERS: usize = 4;
 /// A document has 15 to 50 lines; a page of print has more and would cost seconds. Counted in
 /// line heights of text: 250 characters make about 130.
 const MOST_TEXT: f32 = 420.0;
+/// Fillers of a zone that show, as `>`, that it was read upside down.
+const FILLERS: usize = 4;
+/// With fewer characters than a line of a zone and some labels, a document was hardly seen.
+const ENOUGH_CHARACTERS: f32 = 80.0;
+/// Share of a picture's text outside the document's outline from which on the outline is doubted.
+const TEXT_BEYOND: f32 = 0.15;
 /// A line read with less confidence than this does not count as text.
 const LEAST_CONFIDENCE: f32 = 0.5;
 
 pub struct Side {
     pub lines: Vec<TextLine>,
     pub zone: Option<Zone>,
+    /// Where the frame, in whose coordinates lines and zone stand, lies in the picture.
+    pub place: Place,
     pub rotation_degrees: u16,
+    /// Corners of the document in the picture, clockwise from the top left of its content.
+    pub document: Option<Polygon>,
 }
 
 impl Side {
@@ -49,68 +60,176 @@ impl Side {
         let none = self.lines.is_empty() && self.zone.is_none();
         none.then_some(QualityIssue { code, message, severity: 1.0 })
     }
+
+    /// How much was read: a zone, then characters by their confidence.
+    fn evidence(&self) -> (bool, bool, f32) {
+        let valid = self.zone.as_ref().is_some_and(|zone| zone.decoded.valid);
+        let characters = self.lines.iter().map(|line| line.confidence * line.text.chars().count() as f32);
+        (valid, self.zone.is_some(), characters.sum())
+    }
+}
+
+/// Reads what lies within the outline, and the whole picture where there is none or where it seems to leave
+/// out a part of the document.
+pub fn read_side(
+    picture: &RgbImage,
+    outline: &Outline,
+    charset: &Charset,
+    engine: &mut Engine,
+) -> Result<Side, OcrError> {
+    let corners = outline.corners.filter(|_| !outline.cut_off);
+    let framed = corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
+    let Some((corners, frame)) = framed else {
+        return read_whole(picture, charset, engine);
+    };
+    let (mut side, along) = read(frame, Look::Usual, charset, engine)?;
+    let first = first_corner(along);
+    side.document = Some(std::array::from_fn(|n| corners[(n + first) % 4]));
+    if side.zone.is_some() || !text_beyond(picture, &corners, engine)? {
+        return Ok(side);
+    }
+    Ok(better(side, read_whole(picture, charset, engine)?))
+}
+
+fn better(first: Side, second: Side) -> Side {
+    let more = second.evidence().partial_cmp(&first.evidence()) == Some(std::cmp::Ordering::Greater);
+    if more { second } else { first }
+}
+
+/// A document that fills little of a picture has text too small for the usual look: where next to nothing
+/// was read, a thorough one is worth its time.
+fn read_whole(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> Result<Side, OcrError> {
+    let (side, _) = read(Frame::whole(picture), Look::Usual, charset, engine)?;
+    let (_, has_zone, characters) = side.evidence();
+    if has_zone || characters >= ENOUGH_CHARACTERS {
+        return Ok(side);
+    }
+    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charset, engine)?;
+    Ok(better(side, thorough))
+}
+
+/// Whether a good part of the picture's text stands outside the outline: then a part of the document was
+/// taken for all of it.
+fn text_beyond(picture: &RgbImage, outline: &Polygon, engine: &mut Engine) -> Result<bool, OcrError> {
+    let boxes = detect_blocks(&Frame::whole(picture), engine)?;
+    let (mut inside, mut outside) = (0.0, 0.0);
+    for found in boxes {
+        let [x, y] = found.centre;
+        let within = (0..4).all(|n| {
+            let ([ax, ay], [bx, by]) = (outline[n], outline[(n + 1) % 4]);
+            (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0.0
+        });
+        *(if within { &mut inside } else { &mut outside }) += found.length * found.thickness;
+    }
+    Ok(outside > TEXT_BEYOND * (inside + outside))
+}
+
+/// Which corner of a frame, clockwise from its top left, is the top left of what is read along `along`.
+fn first_corner(along: Point) -> usize {
+    [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
+        .into_iter()
+        .enumerate()
+        .max_by(|a, b| dot(a.1, along).total_cmp(&dot(b.1, along)))
+        .map_or(0, |(corner, _)| corner)
 }
 
 struct Reader<'a> {
-    picture: &'a RgbImage,
+    frame: Frame<'a>,
     charset: &'a Charset,
     engine: &'a mut Engine,
 }
 
+/// All text of a frame, and the direction it is read in.
+fn read(
+    frame: Frame<'_>,
+    look: Look,
+    charset: &Charset,
+    engine: &mut Engine,
+) -> Result<(Side, Point), OcrError> {
+    let mut boxes = detect(&frame, look, engine)?;
+    boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
+    let mut reader = Reader { frame, charset, engine };
+    let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
+    let trial = reading_direction(&boxes, axis, &mut reader)?;
+    let mut along = trial.along;
+    let mut side = reader.along(&boxes, &trial)?;
+    // The recogniser reads a zone's fillers upside down as confidently as upright.
+    if side.zone.is_none() && side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS) {
+        along = [-along[0], -along[1]];
+        side = reader.along(&boxes, &Trial { along, lines: Vec::new() })?;
+    }
+    Ok((side, along))
+}
+
 impl Reader<'_> {
     fn read(&mut self, place: &TextBox, width: Width, keep: Keep) -> Result<Option<Recognised>, OcrError> {
-        Ok(recognise(self.picture, place, width, keep, self.charset, self.engine)?)
+        Ok(recognise(&self.frame, place, width, keep, self.charset, self.engine)?)
+    }
+
+    /// Everything read in the direction of the trial, whose readings are not made again.
+    fn along(&mut self, boxes: &[TextBox], trial: &Trial) -> Result<Side, OcrError> {
+        let along = trial.along;
+        let boxes = boxes
+            .iter()
+            .map(|found| found.read_along(along))
+            .filter(|found| found.length > 0.6 * found.thickness);
+        let (mut pieces, mut ordinary) = (Vec::new(), Vec::new());
+        for place in boxes {
+            if place.length < ZONE_ASPECT * place.thickness {
+                ordinary.push(place);
+                continue;
+            }
+            match self.read(&place, ZONE_WIDTH, Keep::Probabilities)? {
+                Some(reading) if speaks_for_zone(&reading.text) => pieces.push(Piece { place, reading }),
+                _ => ordinary.push(place),
+            }
+        }
+        let mut lines: Vec<TextLine> = Vec::new();
+        for place in within_budget(ordinary) {
+            let known = trial.reading(&place).cloned();
+            let reading = match known {
+                Some(reading) => reading,
+                None => match self.read(&place, PRINT_WIDTH, Keep::Text)? {
+                    Some(reading) => reading,
+                    None => continue,
+                },
+            };
+            if speaks_for_zone(&reading.text) {
+                pieces.push(Piece { place, reading });
+            } else if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
+                lines.push(TextLine::new(reading.text, reading.confidence, place, along));
+            }
+        }
+        // A line full of optional data has no fillers: beside one that has some it is known by its ends.
+        let (joining, others) =
+            lines.into_iter().partition(|line| pieces.iter().any(|piece| pairs(piece, line)));
+        pieces.extend(Vec::into_iter(joining).map(|line| Piece::of(line)));
+        let mut lines: Vec<TextLine> = others;
+        let zone = read_zone(&pieces, along, &self.frame, self.charset, self.engine)?;
+        if zone.is_none() {
+            lines.extend(
+                pieces
+                    .into_iter()
+                    .map(|p| TextLine::new(p.reading.text, p.reading.confidence, p.place, along)),
+            );
+        }
+        lines.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
+        let [left, top, width, height] = self.frame.extent();
+        let centre = [left + width / 2.0, top + height / 2.0];
+        let seen = self.frame.place.direction(centre, along, width.min(height) / 4.0);
+        let (place, rotation_degrees) = (self.frame.place, rotation_degrees(seen));
+        Ok(Side { lines, zone, place, rotation_degrees, document: None })
     }
 }
 
-pub fn read_side(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> Result<Side, OcrError> {
-    let mut boxes = detect(picture, engine)?;
-    boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
-    let mut reader = Reader { picture, charset, engine };
-    let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
-    let trial = reading_direction(&boxes, axis, &mut reader)?;
-    let along = trial.along;
-    let boxes: Vec<TextBox> = boxes
-        .into_iter()
-        .map(|found| found.read_along(along))
-        .filter(|found| found.length > 0.6 * found.thickness)
-        .collect();
-
-    let (mut pieces, mut ordinary) = (Vec::new(), Vec::new());
-    for place in boxes {
-        if place.length < ZONE_ASPECT * place.thickness {
-            ordinary.push(place);
-            continue;
-        }
-        match reader.read(&place, ZONE_WIDTH, Keep::Probabilities)? {
-            Some(reading) if speaks_for_zone(&reading.text) => pieces.push(Piece { place, reading }),
-            _ => ordinary.push(place),
-        }
-    }
-    let mut lines = Vec::new();
-    for place in within_budget(ordinary) {
-        let known = trial.reading(&place).cloned();
-        let reading = match known {
-            Some(reading) => reading,
-            None => match reader.read(&place, PRINT_WIDTH, Keep::Text)? {
-                Some(reading) => reading,
-                None => continue,
-            },
-        };
-        if speaks_for_zone(&reading.text) {
-            pieces.push(Piece { place, reading });
-        } else if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
-            lines.push(TextLine::new(reading.text, reading.confidence, place, along));
-        }
-    }
-    let zone = read_zone(&pieces, along, picture, charset, reader.engine)?;
-    if zone.is_none() {
-        lines.extend(
-            pieces.into_iter().map(|p| TextLine::new(p.reading.text, p.reading.confidence, p.place, along)),
-        );
-    }
-    lines.sort_by(|a, b| a.middle().total_cmp(&b.middle()));
-    Ok(Side { lines, zone, rotation_degrees: rotation_degrees(along) })
+/// Whether a line belongs to the zone that a piece speaks for: as long, below or above it, and of the same
+/// alphabet.
+fn pairs(piece: &Piece, line: &TextLine) -> bool {
+    let (a, b) = (&piece.place, &line.place);
+    let between = [b.centre[0] - a.centre[0], b.centre[1] - a.centre[1]];
+    let (aside, apart) = (dot(between, a.along).abs(), dot(between, a.down()).abs());
+    let alike = (a.length - b.length).abs() < 0.1 * a.length && aside < 0.08 * a.length;
+    alike && apart < 4.0 * a.thickness && could_be_zone(&line.text)
 }
 
 /// Some lines as read in one direction.

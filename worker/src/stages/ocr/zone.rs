@@ -1,12 +1,13 @@
 //! Finding the lines of a machine-readable zone among all text of a side, and reading them.
 
 use super::OcrError;
+use super::frame::Frame;
 use super::geometry::{Point, TextBox, dot};
 use super::glyphs::{Glyph, glyphs};
+use super::lines::TextLine;
 use super::mrz::{Decoded, Emissions, LineSignal, decode, looks_like_mrz};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
 use crate::inference::Engine;
-use txid_imaging::RgbImage;
 
 /// A whole line of a zone is at least this much longer than thick: 30 characters of 2.54 mm over
 /// 3 mm and the detector's margin. Titles may be as long; their text tells.
@@ -30,6 +31,22 @@ pub struct Piece {
     pub reading: Recognised,
 }
 
+impl Piece {
+    /// Of a line that was read as print.
+    pub fn of(line: TextLine) -> Self {
+        let reading = Recognised { text: line.text, confidence: line.confidence, probabilities: Vec::new() };
+        Self { place: line.place, reading }
+    }
+}
+
+/// Whether a text could be a zone's: long, and nearly all of its alphabet.
+pub fn could_be_zone(text: &str) -> bool {
+    let characters = text.chars().filter(|c| !c.is_whitespace()).count();
+    let of_alphabet =
+        text.chars().filter(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '<').count();
+    (22..=50).contains(&characters) && of_alphabet * 10 >= characters * 8
+}
+
 /// Whether a text speaks for a zone: fillers do, in print they do not occur.
 pub fn speaks_for_zone(text: &str) -> bool {
     looks_like_mrz(text) || text.matches('<').count() >= 3
@@ -39,7 +56,7 @@ pub fn speaks_for_zone(text: &str) -> bool {
 pub fn read_zone(
     pieces: &[Piece],
     along: Point,
-    picture: &RgbImage,
+    frame: &Frame<'_>,
     charset: &Charset,
     engine: &mut Engine,
 ) -> Result<Option<Zone>, OcrError> {
@@ -47,14 +64,14 @@ pub fn read_zone(
     if rows.len() < 2 {
         return Ok(None);
     }
-    let heights: Vec<Vec<Glyph>> = rows.iter().map(|row| glyphs(picture, &row.place)).collect();
+    let heights: Vec<Vec<Glyph>> = rows.iter().map(|row| glyphs(frame, &row.place)).collect();
     let mut read = |width: Width, reuse: bool| -> Result<Vec<(TextBox, LineSignal)>, OcrError> {
         let mut signals = Vec::new();
         for (row, glyphs) in rows.iter().zip(&heights) {
             let known = row.reading.as_ref().filter(|r| reuse && !r.probabilities.is_empty());
             let reading = match known {
                 Some(reading) => Some(reading.clone()),
-                None => recognise(picture, &row.place, width, Keep::Probabilities, charset, engine)?,
+                None => recognise(frame, &row.place, width, Keep::Probabilities, charset, engine)?,
             };
             if let Some(reading) = reading {
                 signals.push((row.place, signal(&reading, glyphs, charset)));

@@ -7,6 +7,7 @@ use super::heights;
 use super::lattice::{Aligned, Emissions, align};
 use super::layout::{self, Cell, Layout, Part, Role};
 use super::names::likeliest_name;
+use super::pitch;
 use super::solve;
 use txid_shared::partial::{CheckDigit, MrzCorrection, MrzFormat};
 
@@ -18,8 +19,10 @@ const LEAST_LIKELIHOOD: f32 = -1.6;
 const AMBIGUOUS_ODDS: f32 = 0.05;
 /// How many characters check digits may change in a zone before the reading is a guess.
 const MOST_CHECKED_CORRECTIONS: usize = 4;
-/// Raw lines this much longer or shorter than the format's are not tried.
-const LENGTH_TOLERANCE: usize = 6;
+/// Raw lines this much longer than the format's are not tried, nor much shorter ones: fillers run together,
+/// other characters do not.
+const MOST_LONGER: usize = 6;
+const MOST_SHORTER: usize = 14;
 
 /// One line as the recogniser gave it.
 #[derive(Debug, Clone)]
@@ -58,15 +61,19 @@ pub fn decode(lines: &[LineSignal]) -> Option<Decoded> {
     let fits = |format: &MrzFormat| {
         let (count, width) = layout::dimensions(*format);
         count == lines.len()
-            && lines.iter().all(|l| l.text.chars().count().abs_diff(width) <= LENGTH_TOLERANCE)
+            && lines.iter().all(|line| {
+                let read = line.text.chars().count();
+                (width.saturating_sub(MOST_SHORTER)..=width + MOST_LONGER).contains(&read)
+            })
     };
-    layout::ALL
+    let mut readings: Vec<Reading> = layout::ALL
         .into_iter()
         .filter(fits)
         .filter_map(|format| Reading::of(layout::layout(format, 0)?, lines))
-        .max_by(|a, b| a.likelihood.total_cmp(&b.likelihood))
         .filter(|reading| reading.likelihood > LEAST_LIKELIHOOD)
-        .map(|reading| reading.decoded(lines))
+        .collect();
+    readings.sort_by(|a, b| b.likelihood.total_cmp(&a.likelihood));
+    readings.into_iter().next().map(|reading| reading.decoded(lines))
 }
 
 /// The lines aligned to one layout.
@@ -79,15 +86,22 @@ struct Reading {
 
 impl Reading {
     fn of(layout: Layout, lines: &[LineSignal]) -> Option<Self> {
-        let mut aligned: Vec<Aligned> = layout
-            .lines
-            .iter()
-            .zip(lines)
-            .map(|(cells, line)| {
-                let allowed: Vec<Allowed> = cells.iter().map(|cell| cell.allowed).collect();
-                align(&line.emissions, &allowed)
+        let allowed: Vec<Vec<Allowed>> =
+            layout.lines.iter().map(|cells| cells.iter().map(|cell| cell.allowed).collect()).collect();
+        let align_all = |expected: Option<&[Vec<f32>]>| -> Option<Vec<Aligned>> {
+            let each = allowed.iter().zip(lines).enumerate();
+            each.map(|(number, (allowed, line))| {
+                let places = expected.and_then(|lines| lines.get(number));
+                align(&line.emissions, allowed, places.map(Vec::as_slice))
             })
-            .collect::<Option<_>>()?;
+            .collect()
+        };
+        let first = align_all(None)?;
+        // What cannot stand at an even pitch is not of this format.
+        let mut aligned = match pitch::expected(&first) {
+            Some(expected) => align_all(Some(&expected))?,
+            None => first,
+        };
         let likelihood = aligned.iter().map(|a| a.log_likelihood).sum::<f32>() / aligned.len().max(1) as f32;
         let glyphs: Vec<&[Glyph]> = lines.iter().map(|line| line.glyphs.as_slice()).collect();
         heights::judge(&layout, &mut aligned, &glyphs);
@@ -135,7 +149,10 @@ impl Reading {
             return Solved { lines: plain.clone(), plain, satisfied: false, alternatives: Vec::new() };
         };
         for ((line, cells), posterior) in solution.lines.iter_mut().zip(&self.layout.lines).zip(&posteriors) {
-            rewrite_name(line, cells, posterior);
+            // Where names count in a check digit, what satisfies it stays.
+            if !cells.iter().any(|cell| cell.role == Role::Name && cell.in_composite) {
+                rewrite_name(line, cells, posterior);
+            }
         }
         let changed = solution.lines.iter().flatten().zip(plain.iter().flatten()).filter(|(a, b)| a != b);
         if changed.count() > MOST_CHECKED_CORRECTIONS {
@@ -182,6 +199,7 @@ impl Reading {
                 })
             })
             .collect();
+        let ambiguities = [ambiguities, self.unclear(&solved)].concat();
         let valid = check_digits.iter().all(|digit| digit.valid) && ambiguities.is_empty();
         let confidence = self.confidence(&solved);
         Decoded {
@@ -195,6 +213,36 @@ impl Reading {
             valid,
             confidence,
         }
+    }
+
+    /// Characters that no check digit counts and whose reading is in doubt.
+    fn unclear(&self, solved: &Solved) -> Vec<MrzCorrection> {
+        let mut unclear = Vec::new();
+        for (line, (cells, symbols)) in self.layout.lines.iter().zip(&solved.lines).enumerate() {
+            let Some(aligned) = self.aligned.get(line) else { continue };
+            // Past the last character of a line there are fillers, whatever spots may look like.
+            let end = symbols.iter().rposition(|s| *s != FILLER).unwrap_or(0);
+            for (column, ((cell, chosen), row)) in
+                cells.iter().zip(symbols).zip(&aligned.posterior).enumerate().take(end + 1)
+            {
+                let counted = cell.in_composite || !matches!(cell.role, Role::Free | Role::Name);
+                let other =
+                    cell.allowed.iter().filter(|s| s != chosen).max_by(|a, b| row[*a].total_cmp(&row[*b]));
+                let (false, Some(other)) = (counted, other) else { continue };
+                let odds = row[other] / row[*chosen].max(f32::MIN_POSITIVE);
+                if odds >= AMBIGUOUS_ODDS {
+                    unclear.push(MrzCorrection {
+                        line,
+                        column,
+                        read: Some(character(*chosen)),
+                        corrected: Some(character(other)),
+                        reason: "unclear".to_owned(),
+                        probability: odds / (1.0 + odds),
+                    });
+                }
+            }
+        }
+        unclear
     }
 
     /// Mean probability of the chosen characters. Fillers are left out: there are so many, and
@@ -222,7 +270,8 @@ struct Solved {
 
 fn rewrite_name(line: &mut [Symbol], cells: &[Cell], posterior: &super::lattice::Posterior) {
     let Some(start) = cells.iter().position(|cell| cell.role == Role::Name) else { return };
-    let (Some(rows), Some(places)) = (posterior.get(start..), line.get_mut(start..)) else { return };
+    let end = cells.iter().rposition(|cell| cell.role == Role::Name).map_or(start, |last| last + 1);
+    let (Some(rows), Some(places)) = (posterior.get(start..end), line.get_mut(start..end)) else { return };
     for (place, s) in places.iter_mut().zip(likeliest_name(rows)) {
         *place = s;
     }

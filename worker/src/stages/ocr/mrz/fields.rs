@@ -16,6 +16,9 @@ pub struct MrzFields {
     pub last_name: Option<String>,
     pub first_name: Option<String>,
     pub document_number: Option<String>,
+    /// The number of the piece of plastic, where the zone gives it besides the one that the document is
+    /// known by.
+    pub card_number: Option<String>,
     pub date_of_birth: Option<Date>,
     pub expiry_date: Option<Date>,
     /// `M`, `F` or `X`.
@@ -27,7 +30,10 @@ pub struct MrzFields {
 
 pub fn fields(mrz: &Decoded, today: Date) -> MrzFields {
     let text = |part: Part| filled(&mrz.part(part));
-    let (last_name, first_name) = names(&mrz.part(Part::Name));
+    let (last_name, first_name) = match text(Part::GivenNames) {
+        Some(given) => (text(Part::Name), Some(given)),
+        None => names(&mrz.part(Part::Name)),
+    };
     let mut document_number = text(Part::DocumentNumber).map(|number| number.replace(' ', ""));
     let mut more_optional_data = text(Part::MoreOptionalData);
     if mrz.number_overflow > 0 {
@@ -37,13 +43,21 @@ pub fn fields(mrz: &Decoded, today: Date) -> MrzFields {
         // The check digit and the filler after it.
         more_optional_data = filled(optional.get(2..).unwrap_or(""));
     }
+    let issuer = text(Part::Issuer);
+    let mut card_number = None;
+    if issuer.as_deref() == Some("MAR")
+        && let Some(identity) = more_optional_data.take_if(|data| is_moroccan_identity_number(data))
+    {
+        card_number = document_number.replace(identity);
+    }
     MrzFields {
         document_code: text(Part::DocumentCode),
-        issuer: text(Part::Issuer),
+        issuer,
         nationality: text(Part::Nationality),
         last_name,
         first_name,
         document_number,
+        card_number,
         date_of_birth: dates::birth_date(&mrz.part(Part::DateOfBirth), today),
         expiry_date: dates::expiry_date(&mrz.part(Part::ExpiryDate), today),
         gender: match mrz.part(Part::Sex).as_str() {
@@ -55,6 +69,16 @@ pub fn fields(mrz: &Decoded, today: Date) -> MrzFields {
         optional_data: text(Part::OptionalData),
         more_optional_data,
     }
+}
+
+/// One or two letters and up to six digits. Moroccan cards that have it in the optional data have the number
+/// of the card in the document number's place; the card is known (and printed) by this one.
+fn is_moroccan_identity_number(text: &str) -> bool {
+    let letters = text.bytes().take_while(u8::is_ascii_uppercase).count();
+    let digits = text.get(letters..).unwrap_or("");
+    (1..=2).contains(&letters)
+        && (3..=6).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Without leading and trailing fillers, inner ones as spaces; `None` where nothing is left.

@@ -157,7 +157,7 @@ fn features(line: usize, glyph: &Glyph, letter: bool) -> [f32; 4] {
 
 /// Normal equations, solved by elimination with pivots. A direction that the data says nothing
 /// about is held at zero by a trifle of ridge.
-fn least_squares(known: &[([f32; 4], f32)]) -> Option<[f32; 4]> {
+pub(super) fn least_squares(known: &[([f32; 4], f32)]) -> Option<[f32; 4]> {
     let mut system = [[0.0f64; 5]; 4];
     for (features, value) in known {
         for (row, left) in system.iter_mut().zip(features) {

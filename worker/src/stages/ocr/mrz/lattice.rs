@@ -160,9 +160,11 @@ impl States {
         Self { blank: vec![0.0; length + 1], spelled: vec![[0.0; SYMBOLS]; length] }
     }
 
-    /// What may precede the first step of character `n` being `s`: a blank, or another character.
-    fn entering(&self, n: usize, s: Symbol, sums: &[f64]) -> f64 {
-        let previous = if n == 0 { 0.0 } else { (sums[n - 1] - self.spelled[n - 1][s]).max(0.0) };
+    /// What may precede the first step of character `n` being `s`: a blank, another character, or the same
+    /// one at the price `same`.
+    fn entering(&self, n: usize, s: Symbol, sums: &[f64], same: f64) -> f64 {
+        let previous =
+            if n == 0 { 0.0 } else { (sums[n - 1] - self.spelled[n - 1][s] * (1.0 - same)).max(0.0) };
         self.blank[n] + previous
     }
 
@@ -171,14 +173,51 @@ impl States {
     }
 }
 
-/// `None` where the line is too short for that many characters, or is nothing like this format.
-pub fn align(emissions: &Emissions, allowed: &[Allowed]) -> Option<Aligned> {
+/// How far from its place a character is read, in pitches (standard deviation): strips are cut to within a
+/// step or two, and a character is entered somewhere in its width.
+const PLACE_DEVIATION: f64 = 0.6;
+/// No place is impossible: a stain, a bent page.
+const LEAST_PLACE: f64 = 1e-9;
+/// The recogniser needs a blank between two of the same character, and loses it in poor light. Where it is
+/// known where each stands, the second may follow without, at this price.
+const RUN_TOGETHER: f64 = 0.03;
+
+/// How well a step's place suits each position.
+struct Places<'a> {
+    expected: Option<&'a [f32]>,
+    steps: usize,
+}
+
+impl Places<'_> {
+    const fn run_together(&self) -> f64 {
+        if self.expected.is_some() { RUN_TOGETHER } else { 0.0 }
+    }
+
+    fn weight(&self, step: usize, n: usize) -> f64 {
+        let (Some(expected), Some(length)) = (self.expected, self.expected.map(<[f32]>::len)) else {
+            return 1.0;
+        };
+        let (Some(place), Some(first), Some(last)) = (expected.get(n), expected.first(), expected.last())
+        else {
+            return 1.0;
+        };
+        let pitch = f64::from(last - first) / length.saturating_sub(1).max(1) as f64;
+        let seen = (step as f64 + 0.5) / self.steps as f64;
+        let off = (seen - f64::from(*place)) / (PLACE_DEVIATION * pitch.max(1e-6));
+        (-off * off / 2.0).exp().max(LEAST_PLACE)
+    }
+}
+
+/// `expected` is where each position stands in the line (0..1), where that is known. `None` where the line
+/// is too short for that many characters, or is nothing like this format.
+pub fn align(emissions: &Emissions, allowed: &[Allowed], expected: Option<&[f32]>) -> Option<Aligned> {
     let (steps, length) = (emissions.symbols.len(), allowed.len());
     if length == 0 || steps < length || emissions.blank.len() != steps {
         return None;
     }
     let symbols: Vec<Vec<Symbol>> = allowed.iter().map(|set| set.iter().collect()).collect();
-    let forward = forward(emissions, &symbols);
+    let at = Places { expected, steps };
+    let forward = forward(emissions, &symbols, &at);
     let last = forward.last()?;
     let total = last.blank[length] + last.spelled[length - 1].iter().sum::<f64>();
     // Without rescaling: a line that underflows a double is not of this format.
@@ -197,15 +236,19 @@ pub fn align(emissions: &Emissions, allowed: &[Allowed]) -> Option<Aligned> {
         let sums = before.sums();
         let emitted = &emissions.symbols[step];
         for n in reachable(step, steps, length) {
+            let weight = at.weight(step, n);
             for s in symbols[n].iter().copied() {
                 // Each character is entered at exactly one step, so these add up to 1.
-                let entered = before.entering(n, s, &sums) * f64::from(emitted[s]) * ahead.spelled[n][s];
+                let entered = before.entering(n, s, &sums, at.run_together())
+                    * weight
+                    * f64::from(emitted[s])
+                    * ahead.spelled[n][s];
                 let share = (entered / total) as f32;
                 posterior[n][s] += share;
                 places[n] += share * (step as f32 + 0.5) / steps as f32;
             }
         }
-        ahead = backward(emissions, &symbols, step, &ahead);
+        ahead = backward(emissions, &symbols, &at, step, &ahead);
     }
     Some(Aligned { posterior, places, log_likelihood: (total.ln() / length as f64) as f32 })
 }
@@ -215,7 +258,7 @@ fn reachable(step: usize, steps: usize, length: usize) -> std::ops::Range<usize>
     length.saturating_sub(steps - step)..length.min(step + 1)
 }
 
-fn forward(emissions: &Emissions, symbols: &[Vec<Symbol>]) -> Vec<States> {
+fn forward(emissions: &Emissions, symbols: &[Vec<Symbol>], at: &Places<'_>) -> Vec<States> {
     let (steps, length) = (emissions.symbols.len(), symbols.len());
     let mut before = States::none(length);
     before.blank[0] = 1.0;
@@ -229,9 +272,10 @@ fn forward(emissions: &Emissions, symbols: &[Vec<Symbol>]) -> Vec<States> {
             now.blank[n + 1] = (before.blank[n + 1] + sum) * blank;
         }
         for n in reachable(step, steps, length) {
+            let weight = at.weight(step, n);
             for s in symbols[n].iter().copied() {
-                now.spelled[n][s] =
-                    (before.spelled[n][s] + before.entering(n, s, &sums)) * f64::from(emitted[s]);
+                let entering = before.entering(n, s, &sums, at.run_together()) * weight;
+                now.spelled[n][s] = (before.spelled[n][s] + entering) * f64::from(emitted[s]);
             }
         }
         all.push(now.clone());
@@ -242,14 +286,21 @@ fn forward(emissions: &Emissions, symbols: &[Vec<Symbol>]) -> Vec<States> {
 
 /// Probability of all that comes from `step` on, by the state before it; `ahead` is the same for
 /// the state after it.
-fn backward(emissions: &Emissions, symbols: &[Vec<Symbol>], step: usize, ahead: &States) -> States {
+fn backward(
+    emissions: &Emissions,
+    symbols: &[Vec<Symbol>],
+    at: &Places<'_>,
+    step: usize,
+    ahead: &States,
+) -> States {
     let (steps, length) = (emissions.symbols.len(), symbols.len());
     let (blank, emitted) = (f64::from(emissions.blank[step]), &emissions.symbols[step]);
     let mut now = States::none(length);
     // Probability of entering character n at this step and of all that follows.
     let mut entering = vec![0.0; length + 1];
     for n in reachable(step, steps, length) {
-        entering[n] = symbols[n].iter().map(|s| f64::from(emitted[*s]) * ahead.spelled[n][*s]).sum();
+        let sum: f64 = symbols[n].iter().map(|s| f64::from(emitted[*s]) * ahead.spelled[n][*s]).sum();
+        entering[n] = sum * at.weight(step, n);
     }
     for (n, enter) in entering.iter().enumerate() {
         now.blank[n] = ahead.blank[n] * blank + enter;
@@ -259,7 +310,8 @@ fn backward(emissions: &Emissions, symbols: &[Vec<Symbol>], step: usize, ahead: 
             let staying = f64::from(emitted[s]) * ahead.spelled[n][s];
             // The same character again needs a blank between.
             let again = if n + 1 < length && symbols[n + 1].contains(&s) {
-                f64::from(emitted[s]) * ahead.spelled[n + 1][s]
+                let enter = f64::from(emitted[s]) * ahead.spelled[n + 1][s] * at.weight(step, n + 1);
+                enter * (1.0 - at.run_together())
             } else {
                 0.0
             };
@@ -284,7 +336,7 @@ mod tests {
     #[test]
     fn a_line_of_the_right_length_is_spelled_as_read() {
         let emissions = Emissions::of_text("L898902C36UTO", &[]);
-        let aligned = align(&emissions, &[Allowed::ANY; 13]).unwrap();
+        let aligned = align(&emissions, &[Allowed::ANY; 13], None).unwrap();
         assert_eq!(best(&aligned.posterior), "L898902C36UTO");
         for row in &aligned.posterior {
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
@@ -299,7 +351,7 @@ mod tests {
         emissions.symbols[10] = [FLOOR; SYMBOLS];
         emissions.symbols[10][FILLER] = 0.05;
         emissions.blank[10] = 0.95;
-        let aligned = align(&emissions, &[Allowed::ANY; 10]).unwrap();
+        let aligned = align(&emissions, &[Allowed::ANY; 10], None).unwrap();
         assert_eq!(best(&aligned.posterior), "AB<<<<<<12");
     }
 
@@ -307,12 +359,12 @@ mod tests {
     fn the_position_decides_between_look_alikes() {
         let emissions = Emissions::of_text("O0", &[]);
         let allowed = [Allowed::DIGITS, Allowed::LETTERS];
-        assert_eq!(best(&align(&emissions, &allowed).unwrap().posterior), "0O");
+        assert_eq!(best(&align(&emissions, &allowed, None).unwrap().posterior), "0O");
     }
 
     #[test]
     fn too_short_a_line_is_refused() {
-        assert!(align(&Emissions::of_text("ABC", &[]), &[Allowed::ANY; 10]).is_none());
-        assert!(align(&Emissions::default(), &[Allowed::ANY; 1]).is_none());
+        assert!(align(&Emissions::of_text("ABC", &[]), &[Allowed::ANY; 10], None).is_none());
+        assert!(align(&Emissions::default(), &[Allowed::ANY; 1], None).is_none());
     }
 }

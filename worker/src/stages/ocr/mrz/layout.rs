@@ -1,4 +1,5 @@
-//! What stands where in each format of ICAO 9303 (parts 4 to 7): allowed characters and check digits.
+//! What stands where in each format of ICAO 9303 (parts 4 to 7), and on the French identity card before
+//! 2021, which has a zone of its own: allowed characters and check digits.
 
 use super::alphabet::Allowed;
 use txid_shared::partial::MrzFormat;
@@ -50,7 +51,10 @@ pub struct Cell {
 pub enum Part {
     DocumentCode,
     Issuer,
+    /// Last and first names; on the French card the last name alone.
     Name,
+    /// Where they stand apart.
+    GivenNames,
     DocumentNumber,
     Nationality,
     DateOfBirth,
@@ -70,14 +74,14 @@ pub struct Layout {
     pub number_overflow: usize,
 }
 
-pub const ALL: [MrzFormat; 5] =
-    [MrzFormat::Td3, MrzFormat::Td1, MrzFormat::Td2, MrzFormat::MrvA, MrzFormat::MrvB];
+pub const ALL: [MrzFormat; 6] =
+    [MrzFormat::Td3, MrzFormat::Td1, MrzFormat::Td2, MrzFormat::MrvA, MrzFormat::MrvB, MrzFormat::FrenchId];
 
 /// Lines and characters per line.
 pub const fn dimensions(format: MrzFormat) -> (usize, usize) {
     match format {
         MrzFormat::Td1 => (3, 30),
-        MrzFormat::Td2 | MrzFormat::MrvB => (2, 36),
+        MrzFormat::Td2 | MrzFormat::MrvB | MrzFormat::FrenchId => (2, 36),
         MrzFormat::Td3 | MrzFormat::MrvA => (2, 44),
     }
 }
@@ -95,7 +99,15 @@ pub const fn part(format: MrzFormat, part: Part) -> Option<(usize, usize, usize)
         (MrzFormat::Td1, Part::Nationality) => (1, 15, 18),
         (MrzFormat::Td1, Part::OptionalData) => (1, 18, 29),
         (MrzFormat::Td1, Part::Name) => (2, 0, 30),
-        (_, Part::MoreOptionalData) => return None,
+        (MrzFormat::FrenchId, Part::Name) => (0, 5, 30),
+        (MrzFormat::FrenchId, Part::GivenNames) => (1, 13, 27),
+        (MrzFormat::FrenchId, Part::DocumentNumber) => (1, 0, 12),
+        (MrzFormat::FrenchId, Part::DateOfBirth) => (1, 27, 33),
+        (MrzFormat::FrenchId, Part::Sex) => (1, 34, 35),
+        // The department and the office that issued it.
+        (MrzFormat::FrenchId, Part::OptionalData) => (0, 30, 36),
+        (MrzFormat::FrenchId, Part::Nationality | Part::ExpiryDate) => return None,
+        (_, Part::MoreOptionalData | Part::GivenNames) => return None,
         (_, Part::Name) => (0, 5, width),
         (_, Part::DocumentNumber) => (1, 0, 9),
         (_, Part::Nationality) => (1, 10, 13),
@@ -112,11 +124,11 @@ pub const fn part(format: MrzFormat, part: Part) -> Option<(usize, usize, usize)
 /// nor can more overflow than the optional data holds: then `None`.
 pub fn layout(format: MrzFormat, number_overflow: usize) -> Option<Layout> {
     let mut line = Builder::default();
+    if number_overflow > if format == MrzFormat::Td1 { 13 } else { 0 } {
+        return None;
+    }
     let lines = match format {
         MrzFormat::Td1 => {
-            if number_overflow > 13 {
-                return None;
-            }
             line.head(first_letters(format));
             line.composite = true;
             line.number(number_overflow);
@@ -140,9 +152,6 @@ pub fn layout(format: MrzFormat, number_overflow: usize) -> Option<Layout> {
         MrzFormat::Td3 | MrzFormat::Td2 | MrzFormat::MrvA | MrzFormat::MrvB => {
             let (_, width) = dimensions(format);
             let visa = matches!(format, MrzFormat::MrvA | MrzFormat::MrvB);
-            if number_overflow > 0 {
-                return None;
-            }
             line.head(first_letters(format));
             line.names(width - 5);
             let first = line.take();
@@ -170,17 +179,37 @@ pub fn layout(format: MrzFormat, number_overflow: usize) -> Option<Layout> {
             }
             vec![first, line.take()]
         }
+        MrzFormat::FrenchId => {
+            line.composite = true;
+            line.letters("IDFRA");
+            line.names(25);
+            line.free(6, Allowed::ANY);
+            let first = line.take();
+            // Year and month of issue, department (2A and 2B are Corsica's), running number.
+            let department = Allowed::DIGITS.or(Allowed::of("AB"));
+            line.counted(5, Checked::DocumentNumber, Allowed::DIGITS);
+            line.counted(1, Checked::DocumentNumber, department);
+            line.counted(6, Checked::DocumentNumber, Allowed::DIGITS);
+            line.digit(Role::Digit(Checked::DocumentNumber), Allowed::DIGITS);
+            line.names(14);
+            line.date(Checked::DateOfBirth);
+            line.sex();
+            line.digit(Role::Composite, Allowed::DIGITS);
+            vec![first, line.take()]
+        }
     };
     Some(Layout { format, lines, number_overflow })
 }
 
 /// First letters of the document code: P passports, V visas; cards of the sizes TD1 and TD2 begin
-/// with A, C or I, and residence permits of some states with R.
+/// with A, C or I, and residence permits of some states with R. No card begins with P: a passport whose
+/// fillers run together would otherwise pass for a shorter zone.
 const fn first_letters(format: MrzFormat) -> &'static str {
     match format {
         MrzFormat::Td3 => "P",
         MrzFormat::MrvA | MrzFormat::MrvB => "V",
-        MrzFormat::Td1 | MrzFormat::Td2 => "ACIRP",
+        MrzFormat::Td1 | MrzFormat::Td2 => "ACIR",
+        MrzFormat::FrenchId => "I",
     }
 }
 
@@ -214,6 +243,13 @@ impl Builder {
 
     fn names(&mut self, count: usize) {
         self.push(count, Allowed::LETTERS_OR_FILLER, Role::Name);
+    }
+
+    /// Characters that are always the same.
+    fn letters(&mut self, text: &str) {
+        for letter in text.chars() {
+            self.free(1, Allowed::of(letter.encode_utf8(&mut [0; 4])));
+        }
     }
 
     /// Document code and issuing state.

@@ -12,6 +12,7 @@ mod heights;
 mod lattice;
 mod layout;
 mod names;
+mod pitch;
 mod solve;
 
 pub use corrections::undo;

@@ -12,6 +12,8 @@ const TD1: [&str; 3] =
     ["I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F1204159UTO<<<<<<<<<<<6", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<"];
 const MRV_A: [&str; 2] =
     ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE184226B<<<<<<"];
+/// The specimen of the French card of 1988.
+const FRENCH_ID: [&str; 2] = ["IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "8806923102858CORINNE<<<<<<<6512068F6"];
 const MRV_B: [&str; 2] = ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX4009078F9612109<<<<<<<<"];
 
 /// (line, column, character, probability)
@@ -51,6 +53,7 @@ fn the_icao_specimens_are_read_as_they_stand() {
         (&TD1[..], MrzFormat::Td1),
         (&MRV_A[..], MrzFormat::MrvA),
         (&MRV_B[..], MrzFormat::MrvB),
+        (&FRENCH_ID[..], MrzFormat::FrenchId),
     ] {
         let mrz = read(lines, &[]).unwrap();
         assert_eq!(mrz.format, format);
@@ -200,4 +203,36 @@ fn other_text_is_no_machine_readable_zone() {
     );
     assert!(read(&[TD3[0]], &[]).is_none());
     assert!(!looks_like_mrz("MINISTRY OF INTERNAL AFFAIRS") && looks_like_mrz(TD1[2]));
+}
+
+#[test]
+fn the_french_card_has_an_order_of_its_own() {
+    let mrz = read(&FRENCH_ID, &[]).unwrap();
+    let fields = fields::fields(&mrz, TODAY);
+    assert_eq!(fields.last_name.as_deref(), Some("BERTHIER"));
+    assert_eq!(fields.first_name.as_deref(), Some("CORINNE"));
+    assert_eq!(fields.document_number.as_deref(), Some("880692310285"));
+    assert_eq!(fields.date_of_birth, Some(date(1965, 12, 6)));
+    assert_eq!((fields.gender, fields.expiry_date), (Some('F'), None));
+    // Its composite counts both lines: a misread letter of the name is found by it.
+    let misread = [&replaced(FRENCH_ID[0], 6, 'F'), FRENCH_ID[1]];
+    assert!(!read(&misread, &[]).unwrap().valid);
+    let corrected = read(&misread, &[(0, 6, 'E', 0.02)]).unwrap();
+    assert_eq!(corrected.lines, FRENCH_ID);
+}
+
+#[test]
+fn the_moroccan_card_is_known_by_the_holders_number() {
+    let digit = |text: &str| {
+        alphabet::character(alphabet::check_digit(text.chars().filter_map(alphabet::symbol))).to_string()
+    };
+    let upper = format!("X12345678{}AB123456<<<<<<<", digit("X12345678"));
+    let composite = digit(&format!("{upper}74081221204159<<<<<<<<<<<"));
+    let lines =
+        [format!("I<MAR{upper}"), format!("7408122F1204159MAR<<<<<<<<<<<{composite}"), TD1[2].to_owned()];
+    let mrz = read(&lines.each_ref().map(String::as_str), &[]).unwrap();
+    assert!(mrz.valid, "{:?}", mrz.check_digits);
+    let fields = fields::fields(&mrz, TODAY);
+    assert_eq!(fields.document_number.as_deref(), Some("AB123456"));
+    assert_eq!(fields.card_number.as_deref(), Some("X12345678"));
 }
