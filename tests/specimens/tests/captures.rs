@@ -35,7 +35,7 @@ fn board() -> &'static RgbImage {
     static BOARD: OnceLock<RgbImage> = OnceLock::new();
     BOARD.get_or_init(|| {
         RgbImage::from_fn(COLUMNS * CELL, ROWS * CELL, |x, y| {
-            if (x / CELL + y / CELL) % 2 == 0 { Rgb([40, 42, 46]) } else { Rgb([226, 224, 218]) }
+            if (x / CELL + y / CELL).is_multiple_of(2) { Rgb([40, 42, 46]) } else { Rgb([226, 224, 218]) }
         })
     })
 }

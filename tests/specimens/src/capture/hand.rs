@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Drawings below and above the document of `size_mm`.
 pub(super) fn drawn(hand: &Hand, [w, h]: [f64; 2]) -> (String, String) {
     // The hand is drawn as it comes from the top edge, y pointing out of the document, and turned.
-    let (length, out) = if hand.edge % 2 == 0 { (w, h / 2.0) } else { (h, w / 2.0) };
+    let (length, out) = if hand.edge.is_multiple_of(2) { (w, h / 2.0) } else { (h, w / 2.0) };
     let along = (hand.along - 0.5) * length * 0.7;
     let turn = f64::from(hand.edge) * 90.0;
     let place = format!(r#"<g transform="rotate({turn}) translate({along:.1} {:.1}) scale(1 -1)">"#, -out);
