@@ -26,8 +26,8 @@ pub(super) fn drawn(hand: &Hand, [w, h]: [f64; 2]) -> (String, String) {
     let finger = |x: f64, tip: f64, width: f64, reach: f64, lean: f64, with_nail: bool| {
         let half = width / 2.0;
         let mut body = format!(r#"<g transform="rotate({lean} {x:.1} {tip:.1})">"#);
-        // A soft shadow under it, then the finger, then its nail.
-        for (grow, opacity) in [(2.4, 0.10), (1.2, 0.14)] {
+        // A soft shadow where it touches the document, then the finger, then its nail.
+        for (grow, opacity) in [(2.4, 0.10), (1.2, 0.14)].into_iter().filter(|_| with_nail) {
             let _ = write!(
                 body,
                 r##"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{reach}" rx="{:.2}" fill="#000000" fill-opacity="{opacity}"/>"##,
