@@ -54,6 +54,10 @@ impl Homography {
         Self(rows)
     }
 
+    pub const fn rows(self) -> [f64; 9] {
+        self.0
+    }
+
     pub const fn translation(x: f64, y: f64) -> Self {
         Self([1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0])
     }

@@ -1,15 +1,16 @@
 //! Puts the parts together: person → design → capture → attack → files and truth.
 
+use crate::Error;
 use crate::asset::{Assets, Photograph};
 use crate::attack::{self, Attack};
-use crate::capture::{Capture, Shot};
+use crate::capture::{Capture, Flat, Phone};
 use crate::design::{Design, Side};
 use crate::geometry::Box2;
 use crate::person::{Names, Person};
+use crate::photograph::Studio;
 use crate::random::Random;
 use crate::render::{RenderedSide, Renderer};
-use crate::truth::{FaceTruth, FieldTruth, ImageTruth, MrzTruth, Print, Role, Truth};
-use crate::{Error, jpeg};
+use crate::truth::{FaceTruth, FieldTruth, ImageTruth, MrzTruth, Print, Role, Truth, is_cut_off};
 
 /// JPEG files as a customer would send them, and what they really show.
 #[derive(Debug, Clone)]
@@ -37,6 +38,7 @@ impl Submission {
 pub struct Generator {
     assets: Assets,
     renderer: Renderer,
+    studio: Studio,
 }
 
 /// One side on its way to a file.
@@ -51,11 +53,16 @@ pub(crate) struct CapturedSide {
 
 impl Generator {
     pub fn new(assets: Assets) -> Self {
-        Self { renderer: Renderer::new(assets.clone()), assets }
+        Self { renderer: Renderer::new(assets.clone()), studio: Studio::new(&assets), assets }
     }
 
     pub const fn renderer(&self) -> &Renderer {
         &self.renderer
+    }
+
+    /// Photographs anything flat.
+    pub const fn studio(&self) -> &Studio {
+        &self.studio
     }
 
     /// Somebody fictitious of this country (ISO 3166-1 alpha-3) whose portrait we have twice.
@@ -127,30 +134,59 @@ impl Generator {
         let (mut surface, mut sensor, mut of_attack) =
             (stream("support"), stream("sensor"), stream("attack"));
         attack::print(attack, &mut side, &mut scene, &mut of_attack);
-        let shot = scene.shot(&side, &mut surface);
+        let shot = match &scene.phone {
+            None => scene.plain_shot(&side.pixels, side.corner_radius_px, &mut surface),
+            Some(phone) => {
+                let second = if phone.second_document {
+                    self.of_somebody_else(design, side.role, seed)?
+                } else {
+                    None
+                };
+                let first = Flat::document(&side.pixels, side.corner_radius_px);
+                let second = second.as_ref().map(|s| Flat::document(&s.pixels, s.corner_radius_px));
+                self.studio.stage().shot(&scene, Some(first), second, &mut surface)?
+            }
+        };
         let shot = attack::light(attack, shot, &scene, &mut of_attack);
-        let Shot { frame, to_image } =
-            shot.exposed(scene.blur_px, scene.noise, &mut sensor).turned(capture.turn);
+        let saved = scene.saved(&scene.exposed(shot, &mut sensor).turned(capture.turn))?;
         let whole = Box2 {
             left: 0.0,
             top: 0.0,
             right: f64::from(side.pixels.width()),
             bottom: f64::from(side.pixels.height()),
         };
+        let document = saved.to_image.polygon(whole);
         Ok(CapturedSide {
             role: side.role,
-            jpeg: jpeg::encode(&frame.to_rgb(), scene.jpeg_quality)?,
+            jpeg: saved.jpeg,
             truth: ImageTruth {
                 image: side.role,
-                width_px: frame.width as u32,
-                height_px: frame.height as u32,
+                width_px: saved.width_px,
+                height_px: saved.height_px,
                 rotation_degrees: capture.turn.degrees(),
-                document: Some(to_image.polygon(whole)),
-                jpeg_quality: Some(scene.jpeg_quality),
+                document: Some(document),
+                cut_off: is_cut_off(&document, saved.width_px, saved.height_px),
+                troubles: scene.phone.as_ref().map_or_else(Vec::new, Phone::troubles),
+                jpeg_quality: Some(saved.jpeg_quality),
             },
-            to_image,
+            to_image: saved.to_image,
             side,
         })
+    }
+
+    /// The same side of another person's document, for a picture that shows two.
+    fn of_somebody_else(
+        &self,
+        design: &Design,
+        role: Role,
+        seed: u64,
+    ) -> Result<Option<RenderedSide>, Error> {
+        let Some(side) = design.side(role) else { return Ok(None) };
+        // Far from the seeds that people number their submissions with.
+        let seed = seed ^ 0x5eed_0000_0000;
+        let person = self.person(&design.issuer, seed)?;
+        let (photograph, _) = self.photographs(&person.face, seed)?;
+        self.renderer.render(design, side, &person, photograph).map(Some)
     }
 
     /// Two different photographs of one face: for the document, and for the selfie.
@@ -182,6 +218,8 @@ fn selfie(photograph: &Photograph) -> (Vec<u8>, ImageTruth, FaceTruth) {
         height_px: photograph.pixels.height(),
         rotation_degrees: 0,
         document: None,
+        cut_off: false,
+        troubles: Vec::new(),
         jpeg_quality: None,
     };
     let face = FaceTruth {

@@ -54,6 +54,12 @@ pub struct ImageTruth {
     /// Corners of the document, absent on selfies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<Polygon>,
+    /// A corner of the document lies outside the picture; `document` then says where outside.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
+    /// What of the capture conditions was drawn, by their names; `random` draws several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
     /// What the file was saved with last; absent where a photograph's own file was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jpeg_quality: Option<u8>,
@@ -111,4 +117,10 @@ pub struct Forgery {
     pub genuine_text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forged_text: Option<String>,
+}
+
+/// Whether a corner of `document` lies outside a picture of this size.
+pub fn is_cut_off(document: &Polygon, width_px: u32, height_px: u32) -> bool {
+    let (width, height) = (width_px as f32, height_px as f32);
+    document.iter().any(|[x, y]| *x < 0.0 || *y < 0.0 || *x > width || *y > height)
 }

@@ -1,76 +1,14 @@
-//! From the flat side to what a phone or scanner makes of it: where the camera stands, what the
-//! card lies on, light, optics, sensor.
+//! Where the camera stands, what the card lies on, light, optics, sensor. The pictures of `photo` and
+//! `flat_scan` are made here; what the conditions add is in `phone`.
 
+use super::delivery::{self, Saved};
+use super::phone::Phone;
+use super::{Turn, sensor};
+use crate::Error;
 use crate::geometry::{Box2, Homography};
 use crate::random::Random;
 use crate::raster::{self, Frame, Relief};
-use crate::render::RenderedSide;
-use serde::{Deserialize, Serialize};
-
-/// How the pictures were taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capture {
-    pub kind: CaptureKind,
-    pub turn: Turn,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CaptureKind {
-    /// By a phone, on a desk, 2464×1632.
-    Photo,
-    /// On a flatbed scanner, 1900×1300 for a card.
-    FlatScan,
-}
-
-/// Clockwise turn of the finished picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Turn {
-    Upright,
-    Right,
-    UpsideDown,
-    Left,
-}
-
-impl Turn {
-    pub const fn quarters(self) -> u8 {
-        match self {
-            Self::Upright => 0,
-            Self::Right => 1,
-            Self::UpsideDown => 2,
-            Self::Left => 3,
-        }
-    }
-
-    pub const fn degrees(self) -> u16 {
-        self.quarters() as u16 * 90
-    }
-}
-
-impl Capture {
-    pub const PHOTO: Self = Self { kind: CaptureKind::Photo, turn: Turn::Upright };
-    pub const FLAT_SCAN: Self = Self { kind: CaptureKind::FlatScan, turn: Turn::Upright };
-
-    pub const fn turned(self, turn: Turn) -> Self {
-        Self { turn, ..self }
-    }
-
-    pub const fn name(self) -> &'static str {
-        match self.kind {
-            CaptureKind::Photo => "photo",
-            CaptureKind::FlatScan => "flat_scan",
-        }
-    }
-
-    /// The scene that a seed draws.
-    pub fn scene(self, random: &mut Random) -> Scene {
-        match self.kind {
-            CaptureKind::Photo => Scene::photo(random),
-            CaptureKind::FlatScan => Scene::flat_scan(random),
-        }
-    }
-}
+use image::RgbImage;
 
 /// What lies under the document.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,6 +34,8 @@ pub struct Scene {
     pub tilt_x: f64,
     pub tilt_y: f64,
     pub roll: f64,
+    /// From the camera to the document, in widths of the document.
+    pub distance: f64,
     /// Of the document's centre from the picture's centre, in shares of the free space.
     pub offset: [f64; 2],
     /// Brightness changes by this share from one edge of the picture to the other.
@@ -109,6 +49,9 @@ pub struct Scene {
     /// Noise at mid-grey, standard deviation in values of 0..255.
     pub noise: f64,
     pub jpeg_quality: u8,
+    /// All that a condition adds; `light_gradient` and what follows it but the quality are then
+    /// those of the sensor in there.
+    pub phone: Option<Phone>,
 }
 
 const DESKS: [[f32; 3]; 6] = [
@@ -121,7 +64,7 @@ const DESKS: [[f32; 3]; 6] = [
 ];
 
 impl Scene {
-    fn photo(random: &mut Random) -> Self {
+    pub(super) fn photo(random: &mut Random) -> Self {
         let degrees = std::f64::consts::PI / 180.0;
         let warmth = random.between(-0.035, 0.035);
         Self {
@@ -135,6 +78,7 @@ impl Scene {
             tilt_x: random.between(-14.0, 14.0) * degrees,
             tilt_y: random.between(-12.0, 12.0) * degrees,
             roll: random.between(-5.0, 5.0) * degrees,
+            distance: 1.5,
             offset: [random.between(-0.6, 0.6), random.between(-0.6, 0.6)],
             light_gradient: random.between(0.08, 0.28),
             light_direction: random.between(0.0, std::f64::consts::TAU),
@@ -143,10 +87,11 @@ impl Scene {
             blur_px: random.between(0.5, 1.0),
             noise: random.between(1.6, 3.4),
             jpeg_quality: random.integer(85, 92) as u8,
+            phone: None,
         }
     }
 
-    fn flat_scan(random: &mut Random) -> Self {
+    pub(super) fn flat_scan(random: &mut Random) -> Self {
         Self {
             width_px: 1900,
             height_px: 1300,
@@ -155,6 +100,7 @@ impl Scene {
             tilt_x: 0.0,
             tilt_y: 0.0,
             roll: random.between(-0.02, 0.02),
+            distance: 1.5,
             offset: [random.between(-0.8, 0.8), random.between(-0.8, 0.8)],
             light_gradient: 0.01,
             light_direction: 0.0,
@@ -163,34 +109,52 @@ impl Scene {
             blur_px: random.between(0.4, 0.6),
             noise: 1.0,
             jpeg_quality: random.integer(88, 92) as u8,
+            phone: None,
         }
     }
 
-    /// From pixels of the side to pixels of the picture.
-    pub fn placement(&self, side: &RenderedSide) -> Homography {
-        let (w, h) = (f64::from(side.pixels.width()), f64::from(side.pixels.height()));
+    /// From pixels of something flat, `w` × `h` pixels large, to pixels of the picture.
+    pub fn placed(&self, [w, h]: [f64; 2]) -> Homography {
         let (width, height) = (self.width_px as f64, self.height_px as f64);
         let centred = Homography::translation(-w / 2.0, -h / 2.0)
             .then(Homography::rotation(self.roll))
-            .then(Homography::tilted_camera(self.tilt_x, self.tilt_y, 1.5 * w));
+            .then(Homography::tilted_camera(self.tilt_x, self.tilt_y, self.distance * w));
         let whole = Box2 { left: 0.0, top: 0.0, right: w, bottom: h };
         let bounds = bounds(&centred, whole);
         let scale = (self.fill * width / bounds.width()).min(0.93 * height / bounds.height());
         let free = [width - bounds.width() * scale, height - bounds.height() * scale];
         let middle = [(bounds.left + bounds.right) / 2.0 * scale, (bounds.top + bounds.bottom) / 2.0 * scale];
-        centred.then(Homography::scale(scale)).then(Homography::translation(
+        let placed = centred.then(Homography::scale(scale)).then(Homography::translation(
             width / 2.0 - middle[0] + self.offset[0] * free[0] / 2.0 * 0.85,
             height / 2.0 - middle[1] + self.offset[1] * free[1] / 2.0 * 0.85,
-        ))
+        ));
+        match &self.phone {
+            Some(phone) => phone.cut(placed, whole, [width, height]),
+            None => placed,
+        }
     }
 
-    /// The light that reaches the lens; optics and sensor follow in `exposed`.
-    pub fn shot(&self, side: &RenderedSide, random: &mut Random) -> Shot {
-        let to_image = self.placement(side);
+    /// Optics and sensor.
+    pub fn exposed(&self, shot: Shot, random: &mut Random) -> Shot {
+        match &self.phone {
+            Some(phone) => Shot { frame: sensor::exposed(shot.frame, self, phone, random), ..shot },
+            None => shot.exposed(self.blur_px, self.noise, random),
+        }
+    }
+
+    /// The file that arrives.
+    pub fn saved(&self, shot: &Shot) -> Result<Saved, Error> {
+        let sent = self.phone.as_ref().and_then(|phone| phone.sent);
+        delivery::saved(shot, self.jpeg_quality, sent)
+    }
+
+    /// The light that reaches the lens; optics and sensor follow in `exposed`. Of a scene without a
+    /// phone; `Stage::shot` draws the others.
+    pub fn plain_shot(&self, side: &RgbImage, radius: f64, random: &mut Random) -> Shot {
+        let (w, h) = (f64::from(side.width()), f64::from(side.height()));
+        let to_image = self.placed([w, h]);
         let from_image = to_image.inverse();
         let support = self.support_surface(random);
-        let (w, h) = (f64::from(side.pixels.width()), f64::from(side.pixels.height()));
-        let radius = side.corner_radius_px;
         let casts_shadow = matches!(self.support, Support::Desk { .. });
         let (sin, cos) = self.light_direction.sin_cos();
         let frame = Frame::from_fn(self.width_px, self.height_px, |x, y| {
@@ -208,7 +172,7 @@ impl Scene {
                 }
             }
             if coverage > 0.0 {
-                let printed = raster::sample(&side.pixels, [point[0] - 0.5, point[1] - 0.5]);
+                let printed = raster::sample(side, [point[0] - 0.5, point[1] - 0.5]);
                 colour.iter_mut().zip(printed).for_each(|(c, p)| *c += (p - *c) * coverage);
             }
             colour
@@ -313,7 +277,7 @@ impl Shot {
     }
 }
 
-fn distance([x, y]: [f64; 2], [w, h]: [f64; 2], radius: f64) -> f64 {
+pub(super) fn distance([x, y]: [f64; 2], [w, h]: [f64; 2], radius: f64) -> f64 {
     let dx = (x - w / 2.0).abs() - (w / 2.0 - radius);
     let dy = (y - h / 2.0).abs() - (h / 2.0 - radius);
     let (ox, oy) = (dx.max(0.0), dy.max(0.0));
@@ -321,7 +285,7 @@ fn distance([x, y]: [f64; 2], [w, h]: [f64; 2], radius: f64) -> f64 {
     (ox * ox + oy * oy).sqrt() + dx.max(dy).min(0.0) - radius
 }
 
-fn bounds(map: &Homography, of: Box2) -> Box2 {
+pub(super) fn bounds(map: &Homography, of: Box2) -> Box2 {
     let corners = of.corners().map(|corner| map.apply(corner));
     corners
         .iter()

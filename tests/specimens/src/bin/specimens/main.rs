@@ -1,7 +1,9 @@
 //! `specimens --out DIR --count N --seed S`: writes submissions and their truth.
 
+mod pictures;
+
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,22 @@ use txid_specimens::{Assets, Attack, Capture, Design, Generator, Role, Submissio
 
 /// Draws fictitious documents, marked SPECIMEN, with exact truth as JSON.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    submissions: Option<Arguments>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Photograph(pictures::Photograph),
+    #[command(name = "nothing")]
+    WithoutDocument(pictures::WithoutDocument),
+}
+
+#[derive(Args)]
 struct Arguments {
     /// Folder to write into; made if absent.
     #[arg(long)]
@@ -27,9 +45,10 @@ struct Arguments {
     /// `none`, `screen_recapture` …; all in turn where absent.
     #[arg(long)]
     attack: Option<String>,
-    /// `photo` or `flat_scan`; mostly photos where absent.
+    /// `photo`, `flat_scan` or a condition (`desk`, `perspective` … `random`); mostly `photo` where
+    /// absent.
     #[arg(long)]
-    capture: Option<String>,
+    capture: Option<Capture>,
     /// Clockwise turn in degrees; mostly upright where absent.
     #[arg(long)]
     turn: Option<u16>,
@@ -47,7 +66,13 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let line = CommandLine::parse();
+    match line.command {
+        Some(Command::Photograph(command)) => return command.run(),
+        Some(Command::WithoutDocument(command)) => return command.run(),
+        None => {}
+    }
+    let arguments = line.submissions.context("--out is missing")?;
     let cache = arguments.cache.clone().unwrap_or_else(Assets::default_cache);
     let generator = Generator::new(Assets::load(&cache)?);
     std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
@@ -136,19 +161,14 @@ fn one(arguments: &Arguments, generator: &Generator, number: u64) -> anyhow::Res
         Some(name) => name.parse()?,
         None => Attack::ALL.get((number % attacks) as usize).copied().unwrap_or(Attack::None),
     };
-    let capture = match arguments.capture.as_deref() {
-        Some("photo") => Capture::PHOTO,
-        Some("flat_scan") => Capture::FLAT_SCAN,
-        Some(other) => anyhow::bail!("no capture is called `{other}`; known: photo, flat_scan"),
+    let capture = match arguments.capture {
+        Some(capture) => capture,
         None if number % 5 == 3 => Capture::FLAT_SCAN,
         None => Capture::PHOTO,
     };
     let turn = match arguments.turn {
-        Some(0) => Turn::Upright,
-        Some(90) => Turn::Right,
-        Some(180) => Turn::UpsideDown,
-        Some(270) => Turn::Left,
-        Some(other) => anyhow::bail!("cannot turn by {other} degrees; known: 0, 90, 180, 270"),
+        Some(degrees) => Turn::by(degrees)
+            .with_context(|| format!("cannot turn by {degrees} degrees; known: 0, 90, 180, 270"))?,
         None => match number % 12 {
             5 => Turn::Right,
             7 => Turn::UpsideDown,
