@@ -1,12 +1,16 @@
-//! Document designs are data: an SVG template per side and a TOML file. `{{name}}` in a template
-//! is replaced by the holder's value; a `<text id="field.NAME">` (several lines: `field.NAME.0`,
-//! `field.NAME.1` …) or `<text id="mrz.N">` is located for the truth.
+//! Document designs are data: a TOML file in which each side has a layout (`layout.rs`), or an SVG
+//! template of its own. `{{name}}` in a template is replaced by the holder's value; a
+//! `<text id="field.NAME">` (several lines: `field.NAME.0`, `field.NAME.1` …) or `<text id="mrz.N">`
+//! is located for the truth.
 
 use crate::Error;
 use crate::geometry::Box2;
+use crate::layout::{Filling, Layout};
 use crate::mrz::{self, MrzContent, MrzFormat};
+use crate::number;
 use crate::pattern::Pattern;
 use crate::person::{Person, Sex};
+use crate::random::Random;
 use crate::truth::Role;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,16 +25,47 @@ pub struct Design {
     /// ISO 3166-1 alpha-2 and document type, as the API takes them.
     pub country: String,
     pub document_type: String,
+    /// An ID-1 card (ISO/IEC 7810) where absent.
+    #[serde(default = "id1_mm")]
     pub size_mm: [f64; 2],
+    #[serde(default = "id1_radius_mm")]
     pub corner_radius_mm: f64,
     /// Width of the templates' coordinates.
+    #[serde(default = "template_width")]
     pub template_width: f64,
-    /// Of `dd`, `mm`, `yyyy`.
+    /// See [`crate::person::Date::printed`].
     pub date_pattern: String,
-    pub mrz: MrzDesign,
-    /// API field ← value of the holder that it is.
+    #[serde(default = "ten")]
+    pub validity_years: u16,
+    /// Where holders come from, ISO 3166-1 alpha-3; the issuer's own people where empty.
+    #[serde(default)]
+    pub holders: Vec<String>,
+    /// What this document prints of its holder beyond what every holder has, or otherwise: patterns
+    /// of [`crate::number`].
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+    #[serde(default)]
+    pub mrz: Option<MrzDesign>,
+    /// API field ← value of the holder that it is. What a layout prints need not be repeated.
+    #[serde(default)]
     pub fields: BTreeMap<String, String>,
     pub sides: Vec<Side>,
+}
+
+const fn id1_mm() -> [f64; 2] {
+    [85.6, 53.98]
+}
+const fn id1_radius_mm() -> f64 {
+    3.18
+}
+const fn template_width() -> f64 {
+    1600.0
+}
+const fn ten() -> u16 {
+    10
+}
+const fn full() -> f64 {
+    1.0
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -38,19 +73,32 @@ pub struct Design {
 pub struct MrzDesign {
     pub format: MrzFormat,
     pub document_code: String,
+    /// Where it is not the design's issuer.
+    #[serde(default)]
+    pub issuer: Option<String>,
     /// Values of the holder.
     pub document_number: String,
     #[serde(default)]
     pub optional_data: Option<String>,
+    #[serde(default)]
+    pub optional_data_2: Option<String>,
+    #[serde(default)]
+    pub given_names: Option<String>,
+    #[serde(default)]
+    pub surname: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Side {
     pub role: Role,
-    /// File name of the template.
+    /// File name of the template, where the side has no layout.
+    #[serde(default)]
     pub template: String,
-    /// Colours from the left to the right edge.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// Colours from the left to the right edge; a layout brings its own.
+    #[serde(default)]
     pub ground: Vec<String>,
     #[serde(default)]
     pub patterns: Vec<Pattern>,
@@ -67,8 +115,10 @@ pub struct PortraitPlace {
     pub width: f64,
     pub height: f64,
     /// 0..1
+    #[serde(default = "full")]
     pub opacity: f64,
     /// 0 (grey) .. 1 (as photographed)
+    #[serde(default = "full")]
     pub saturation: f64,
 }
 
@@ -79,25 +129,118 @@ impl PortraitPlace {
 }
 
 macro_rules! designs {
-    ($($file:literal [$($template:literal),+]),+ $(,)?) => {
-        const DESIGNS: &[&str] = &[$(include_str!(concat!("../designs/", $file))),+];
-        const TEMPLATES: &[(&str, &str)] = &[$($(($template, include_str!(concat!("../designs/", $template)))),+),+];
+    ($($name:literal)+) => {
+        const DESIGNS: &[&str] = &[$(include_str!(concat!("../designs/", $name, ".toml"))),+];
+    };
+}
+
+macro_rules! templates {
+    ($($file:literal)+) => {
+        const TEMPLATES: &[(&str, &str)] = &[$(($file, include_str!(concat!("../designs/", $file)))),+];
     };
 }
 
 designs! {
-    "mar_national_id_2020.toml" ["mar_national_id_2020_front.svg", "mar_national_id_2020_back.svg"],
-    "mar_passport.toml" ["mar_passport.svg"],
+    "mar_national_id_2020"
+    "mar_passport"
+    "mar_national_id_2008"
+    "mar_driving_license"
+    "mar_residence_permit"
+    "dza_national_id"
+    "dza_passport"
+    "egy_national_id"
+    "egy_passport"
+    "sau_national_id"
+    "sau_residence_permit"
+    "sau_passport"
+    "are_national_id"
+    "are_passport"
+    "nga_national_id"
+    "nga_passport"
+    "nga_driving_license"
+    "nga_voter_id"
+    "ken_national_id"
+    "ken_passport"
+    "zaf_national_id"
+    "zaf_passport"
+    "fra_national_id"
+    "fra_national_id_1995"
+    "fra_passport"
+    "fra_residence_permit"
+    "tun_national_id"
+    "tun_passport"
+    "jor_national_id"
+    "jor_passport"
+    "lbn_national_id"
+    "lbn_passport"
+    "kwt_national_id"
+    "kwt_passport"
+    "qat_national_id"
+    "qat_passport"
+    "bhr_national_id"
+    "bhr_passport"
+    "omn_national_id"
+    "omn_passport"
+    "gha_national_id"
+    "gha_passport"
+    "civ_national_id"
+    "civ_passport"
+    "sen_national_id"
+    "sen_passport"
+    "cmr_national_id"
+    "cmr_passport"
+    "tza_national_id"
+    "tza_passport"
+    "uga_national_id"
+    "uga_passport"
+    "rwa_national_id"
+    "rwa_passport"
+    "gbr_passport"
+    "gbr_residence_permit"
+    "esp_national_id"
+    "esp_passport"
+    "ita_national_id"
+    "ita_passport"
+    "uto_visa_a"
+    "uto_visa_b"
+    "uto_td2"
 }
+
+templates! {
+    "mar_national_id_2020_front.svg"
+    "mar_national_id_2020_back.svg"
+    "mar_passport.svg"
+}
+
+/// Fields whose truth is normalised, however they are printed; all others are true as printed.
+const NORMALISED: &[&str] = &["date_of_birth", "issue_date", "expiry_date", "gender", "nationality"];
+
+/// What follows from an MRZ.
+const IN_MRZ: &[&str] =
+    &["full_name", "first_name", "last_name", "date_of_birth", "gender", "nationality", "document_number"];
 
 impl Design {
     pub fn all() -> Result<Vec<Self>, Error> {
         DESIGNS
             .iter()
             .map(|text| {
-                toml::from_str(text).map_err(|source| Error::Data { what: "a design".to_owned(), source })
+                toml::from_str(text)
+                    .map(Self::complete)
+                    .map_err(|source| Error::Data { what: "a design".to_owned(), source })
             })
             .collect()
+    }
+
+    fn complete(mut self) -> Self {
+        let (width, height) = (self.template_width, self.template_height());
+        for side in &mut self.sides {
+            if let Some(layout) = &side.layout {
+                side.ground.clone_from(&layout.look.ground);
+                let name = format!("{}/{}", self.name, side.role.as_str());
+                side.patterns = layout.look.patterns(&name, width, height);
+            }
+        }
+        self
     }
 
     pub fn named(name: &str) -> Result<Self, Error> {
@@ -115,50 +258,108 @@ impl Design {
         self.sides.iter().find(|side| side.role == role)
     }
 
+    /// Empty where the document has none.
     pub fn mrz_lines(&self, person: &Person) -> Result<Vec<String>, Error> {
-        let values = normalised(person);
-        let value = |name: &str| {
-            values
-                .get(name)
-                .map(String::as_str)
-                .ok_or_else(|| Error::Unknown { kind: "value", given: name.to_owned() })
-        };
+        let Some(zone) = &self.mrz else { return Ok(Vec::new()) };
+        let value = |name: &str| self.normalised(name, person);
+        let of = |name: &Option<String>| name.as_deref().map(value).transpose();
+        // Marks that divide a number are not in the zone.
+        let number = |text: String| text.replace([' ', '-', '/', '.'], "");
         Ok(mrz::write(
-            self.mrz.format,
+            zone.format,
             &MrzContent {
-                document_code: &self.mrz.document_code,
-                issuer: &self.issuer,
-                surname: &person.surname.latin,
-                given_names: &person.given_names.latin,
-                document_number: value(&self.mrz.document_number)?,
+                document_code: &zone.document_code,
+                issuer: zone.issuer.as_deref().unwrap_or(&self.issuer),
+                surname: &of(&zone.surname)?.unwrap_or_else(|| person.surname.latin.clone()),
+                given_names: &of(&zone.given_names)?.unwrap_or_else(|| person.given_names.latin.clone()),
+                document_number: &number(value(&zone.document_number)?),
                 nationality: &person.country,
                 date_of_birth: person.date_of_birth,
                 sex: person.sex,
                 expiry_date: person.expiry_date,
-                optional_data: self.mrz.optional_data.as_deref().map(value).transpose()?.unwrap_or(""),
+                optional_data: &number(of(&zone.optional_data)?.unwrap_or_default()),
+                optional_data_2: &number(of(&zone.optional_data_2)?.unwrap_or_default()),
             },
         ))
     }
 
     /// The fields of the API that this document carries, normalised.
     pub fn field_values(&self, person: &Person) -> Result<BTreeMap<String, String>, Error> {
-        let values = normalised(person);
-        self.fields
-            .iter()
-            .map(|(field, source)| match values.get(source.as_str()) {
-                Some(value) => Ok((field.clone(), value.clone())),
-                None => Err(Error::Unknown { kind: "value", given: source.clone() }),
-            })
-            .collect()
+        let mut fields = BTreeMap::new();
+        for (field, source) in &self.fields {
+            fields.insert(field.clone(), self.normalised(source, person)?);
+        }
+        let layouts = || self.sides.iter().filter_map(|side| side.layout.as_ref());
+        if layouts().next().is_none() {
+            return Ok(fields);
+        }
+        let printed = self.printed(person)?;
+        for item in layouts().flat_map(|layout| &layout.items) {
+            let Some(field) = &item.field else { continue };
+            let value = if NORMALISED.contains(&field.as_str()) {
+                self.normalised(field, person)?
+            } else {
+                let lines: Vec<_> =
+                    item.sources().filter_map(|s| printed.get(s)).map(String::as_str).collect();
+                let text = lines.join(" ");
+                if field.ends_with("_number") { text.replace(' ', "") } else { text }
+            };
+            fields.insert(field.clone(), value);
+        }
+        if let Some(zone) = &self.mrz {
+            for field in IN_MRZ.iter().copied().chain(zone.format.has_expiry().then_some("expiry_date")) {
+                let source = match (field, &zone.given_names, &zone.surname) {
+                    ("document_number", ..) => &zone.document_number,
+                    ("first_name", Some(given), _) => given,
+                    ("last_name", _, Some(surname)) => surname,
+                    _ => field,
+                };
+                if !fields.contains_key(field) && field != "full_name" {
+                    let value = self.normalised(source, person)?;
+                    let value = if field == "document_number" { value.replace(' ', "") } else { value };
+                    fields.insert(field.to_owned(), value);
+                }
+            }
+        }
+        if let (None, Some(first), Some(last)) =
+            (fields.get("full_name"), fields.get("first_name"), fields.get("last_name"))
+        {
+            let full = format!("{first} {last}");
+            fields.insert("full_name".to_owned(), full);
+        }
+        Ok(fields)
+    }
+
+    /// A value in the form that the truth has it.
+    fn normalised(&self, name: &str, person: &Person) -> Result<String, Error> {
+        if NORMALISED.contains(&name) || !self.values.contains_key(name) {
+            if let Some(value) = normalised(person).remove(name) {
+                return Ok(value);
+            }
+        }
+        self.printed(person)?
+            .remove(name)
+            .ok_or_else(|| Error::Unknown { kind: "value", given: name.to_owned() })
     }
 
     /// The template of one side with the holder's values in place, ready for the renderer.
     pub fn filled(&self, side: &Side, person: &Person) -> Result<String, Error> {
+        if let Some(layout) = &side.layout {
+            let lines = self.mrz_lines(person)?;
+            return layout.svg(&Filling {
+                width: self.template_width,
+                height: self.template_height(),
+                width_mm: self.size_mm[0],
+                values: &self.printed(person)?,
+                mrz: self.mrz.as_ref().map(|zone| (zone.format, lines.as_slice())),
+                portraits: &side.portraits,
+            });
+        }
         let (_, template) = TEMPLATES
             .iter()
             .find(|(name, _)| *name == side.template)
             .ok_or_else(|| Error::Unknown { kind: "template", given: side.template.clone() })?;
-        let mut values = self.printed(person);
+        let mut values = self.printed(person)?;
         for (number, line) in self.mrz_lines(person)?.into_iter().enumerate() {
             values.insert(format!("mrz_{number}"), line);
         }
@@ -180,9 +381,45 @@ impl Design {
     }
 
     /// Values as printed: dates in the design's order, everything else as it is.
-    fn printed(&self, person: &Person) -> BTreeMap<String, String> {
+    fn printed(&self, person: &Person) -> Result<BTreeMap<String, String>, Error> {
+        let common = self.printed_by_all(person);
+        let mut values = common.clone();
+        for name in self.values.keys() {
+            values.insert(name.clone(), self.own_value(name, person, &common, 0)?);
+        }
+        Ok(values)
+    }
+
+    /// A value of the design's own, which may be made of others.
+    fn own_value(
+        &self,
+        name: &str,
+        person: &Person,
+        common: &BTreeMap<String, String>,
+        depth: u8,
+    ) -> Result<String, Error> {
+        let unknown = || Error::Unknown { kind: "value", given: name.to_owned() };
+        match self.values.get(name) {
+            Some(pattern) if depth < 5 => {
+                let mut random = Random::stream(person.seed, &format!("value/{name}"));
+                let other = |other: &str| {
+                    if other == name {
+                        common.get(name).cloned().ok_or_else(unknown)
+                    } else {
+                        self.own_value(other, person, common, depth + 1)
+                    }
+                };
+                number::written(pattern, person, &mut random, &other)
+            }
+            Some(_) => Err(unknown()),
+            None => common.get(name).cloned().ok_or_else(unknown),
+        }
+    }
+
+    fn printed_by_all(&self, person: &Person) -> BTreeMap<String, String> {
         let mut values: BTreeMap<String, String> =
             normalised(person).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        values.extend(person.parts.clone());
         for (name, date) in [
             ("date_of_birth", person.date_of_birth),
             ("issue_date", person.issue_date),
@@ -224,6 +461,8 @@ fn normalised(person: &Person) -> BTreeMap<&'static str, String> {
         ("address_line_0", street.latin.clone()),
         ("address_line_1", town.latin.clone()),
         ("address_arabic", format!("{} {}", street.arabic, town.arabic)),
+        ("address_line_0_arabic", street.arabic.clone()),
+        ("address_line_1_arabic", town.arabic.clone()),
         ("father", person.father.latin.clone()),
         ("father_arabic", person.father.arabic.clone()),
         ("mother", person.mother.latin.clone()),

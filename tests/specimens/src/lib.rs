@@ -6,13 +6,16 @@
 pub mod asset;
 pub mod attack;
 pub mod capture;
+mod date;
 pub mod demo;
 pub mod design;
 mod error;
 pub mod fixtures;
 pub mod geometry;
 pub mod jpeg;
+mod layout;
 pub mod mrz;
+pub mod number;
 mod pattern;
 pub mod person;
 mod portrait;
