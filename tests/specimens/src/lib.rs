@@ -24,6 +24,8 @@ pub mod raster;
 pub mod render;
 mod submission;
 pub mod truth;
+mod typeset;
+mod values;
 
 pub use asset::Assets;
 pub use attack::Attack;

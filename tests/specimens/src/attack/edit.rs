@@ -2,13 +2,13 @@
 
 use crate::design::Design;
 use crate::geometry::{Box2, Homography, Polygon};
-use crate::layout::arabic_digits;
 use crate::person::{Date, Person};
 use crate::random::Random;
 use crate::raster::Frame;
 use crate::render::{PrintedText, Renderer};
 use crate::submission::CapturedSide;
 use crate::truth::{Forgery, Role, Truth};
+use crate::typeset::arabic_digits;
 use crate::{Error, jpeg};
 use image::{GrayImage, RgbImage};
 
