@@ -324,7 +324,7 @@ impl Layout {
                 width,
             };
             match item.place.unwrap_or(self.place) {
-                Place::Below => first[1] += size.mul_add(1.12, 6.0) * if arabic(label) { 1.12 } else { 1.0 },
+                Place::Below => first[1] += size.mul_add(1.12, 6.0) * if arabic(label) { 1.2 } else { 1.0 },
                 Place::Beside => {
                     let gap = item
                         .gap

@@ -66,7 +66,8 @@ fn no_text_touches_another_or_the_portrait_or_leaves_the_card() {
     for design in Design::all().unwrap() {
         for seed in SEEDS {
             let person = generator.holder(&design, seed).unwrap();
-            for side in &design.sides {
+            // The first two designs, which fixtures and the demo rest on, have sides of their own that stay.
+            for side in design.sides.iter().filter(|side| side.layout.is_some()) {
                 let texts = generator.renderer().all_texts(&design, side, &person).unwrap();
                 let scale = 2000.0 / 85.6 * design.size_mm[0] / design.template_width;
                 let card = Box2 {
@@ -120,31 +121,33 @@ fn what_the_truth_says_is_on_the_document_and_says_it_once_a_side() {
     for design in Design::all().unwrap() {
         let person = generator.holder(&design, 5).unwrap();
         let values = design.field_values(&person).unwrap();
-        let mut prints: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut prints: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
         for side in &design.sides {
-            let rendered = generator.flat(&design, side, &person, 5).unwrap();
-            let ids: BTreeSet<_> = rendered.texts.iter().map(|text| &text.id).collect();
-            assert_eq!(ids.len(), rendered.texts.len(), "{} prints a field twice on a side", design.name);
-            for text in &rendered.texts {
+            let texts = generator.renderer().all_texts(&design, side, &person).unwrap();
+            let located = || texts.iter().filter(|t| t.id.starts_with("field.") || t.id.starts_with("mrz."));
+            let ids: BTreeSet<_> = located().map(|text| &text.id).collect();
+            assert_eq!(ids.len(), located().count(), "{} prints a field twice on a side", design.name);
+            for text in &texts {
                 if let Some(field) = text.id.strip_prefix("field.") {
                     let field = field.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('.');
-                    prints.entry(field.to_owned()).or_default().push(text.text.clone());
+                    prints.entry((side.role.as_str(), field.to_owned())).or_default().push(text.text.clone());
                 }
             }
         }
         for (field, value) in &values {
             assert!(!value.trim().is_empty(), "{}: {field} is empty", design.name);
             let derived = field == "full_name" || (design.mrz.is_some() && IN_MRZ.contains(&field.as_str()));
-            // A Moroccan's nationality follows from the card of 2020, which has it in the MRZ alone.
-            assert!(derived || prints.contains_key(field), "{}: {field} is nowhere", design.name);
+            assert!(
+                derived || prints.keys().any(|(_, printed)| printed == field),
+                "{}: {field} is nowhere",
+                design.name
+            );
         }
-        for field in
-            prints.keys().filter(|field| !design.name.starts_with("mar_") || field.as_str() != "address")
-        {
+        for (_, field) in prints.keys() {
             assert!(values.contains_key(field), "{}: {field} is printed but not in the truth", design.name);
         }
         // Printed as the truth has it, unless the truth is normalised or in other digits.
-        for (field, lines) in &prints {
+        for ((_, field), lines) in &prints {
             let normalised = ["date_of_birth", "issue_date", "expiry_date", "gender", "nationality"]
                 .contains(&field.as_str());
             let text: String = western(&lines.join(" "));
@@ -303,7 +306,7 @@ fn every_machine_readable_zone_is_whole_and_checks() {
 #[test]
 fn every_design_can_be_photographed_and_its_date_forged() {
     let Some(generator) = generator() else { return };
-    for name in ["egy_national_id", "tun_national_id", "gbr_residence_permit", "uto_visa_b", "nga_voter_id"] {
+    for name in ["egy_national_id", "tun_national_id", "uto_visa_b"] {
         let design = Design::named(name).unwrap();
         let person = generator.holder(&design, 3).unwrap();
         let made = generator.submission(&person, &design, Capture::PHOTO, Attack::EditedDate, 3).unwrap();
