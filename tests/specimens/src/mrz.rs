@@ -283,7 +283,7 @@ mod tests {
         let content = MrzContent {
             document_code: "V",
             document_number: "L8988901C",
-            expiry_date: Date { year: 1996, month: 4, day: 15 },
+            expiry_date: Date { year: 1996, month: 12, day: 10 },
             date_of_birth: Date { year: 1940, month: 9, day: 7 },
             nationality: "XXX",
             optional_data: "6ZE184226B",
@@ -291,12 +291,12 @@ mod tests {
         };
         assert_eq!(
             write(MrzFormat::MrvA, &content),
-            ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L8988901C4XXX4009078F96041596ZE184226B<<<<<<"]
+            ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE184226B<<<<<<"]
         );
         let content = MrzContent { optional_data: "6ZE18422", ..content };
         assert_eq!(
             write(MrzFormat::MrvB, &content),
-            ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX4009078F96041596ZE18422"]
+            ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE18422"]
         );
     }
 
