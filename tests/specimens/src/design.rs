@@ -1,12 +1,14 @@
-//! Document designs are data: an SVG template per side and a TOML file. `{{name}}` in a template
-//! is replaced by the holder's value; a `<text id="field.NAME">` (several lines: `field.NAME.0`,
-//! `field.NAME.1` …) or `<text id="mrz.N">` is located for the truth.
+//! Document designs are data: a TOML file in which each side has a layout (`layout.rs`), or an SVG
+//! template of its own. `{{name}}` in a template is replaced by the holder's value; a
+//! `<text id="field.NAME">` (several lines: `field.NAME.0`, `field.NAME.1` …) or `<text id="mrz.N">`
+//! is located for the truth.
 
 use crate::Error;
 use crate::geometry::Box2;
+use crate::layout::{Filling, Layout};
 use crate::mrz::{self, MrzContent, MrzFormat};
 use crate::pattern::Pattern;
-use crate::person::{Person, Sex};
+use crate::person::Person;
 use crate::truth::Role;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,16 +23,47 @@ pub struct Design {
     /// ISO 3166-1 alpha-2 and document type, as the API takes them.
     pub country: String,
     pub document_type: String,
+    /// An ID-1 card (ISO/IEC 7810) where absent.
+    #[serde(default = "id1_mm")]
     pub size_mm: [f64; 2],
+    #[serde(default = "id1_radius_mm")]
     pub corner_radius_mm: f64,
     /// Width of the templates' coordinates.
+    #[serde(default = "template_width")]
     pub template_width: f64,
-    /// Of `dd`, `mm`, `yyyy`.
+    /// See [`crate::person::Date::printed`].
     pub date_pattern: String,
-    pub mrz: MrzDesign,
-    /// API field ← value of the holder that it is.
+    #[serde(default = "ten")]
+    pub validity_years: u16,
+    /// Where holders come from, ISO 3166-1 alpha-3; the issuer's own people where empty.
+    #[serde(default)]
+    pub holders: Vec<String>,
+    /// What this document prints of its holder beyond what every holder has, or otherwise: patterns
+    /// of [`crate::number`].
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+    #[serde(default)]
+    pub mrz: Option<MrzDesign>,
+    /// API field ← value of the holder that it is. What a layout prints need not be repeated.
+    #[serde(default)]
     pub fields: BTreeMap<String, String>,
     pub sides: Vec<Side>,
+}
+
+const fn id1_mm() -> [f64; 2] {
+    [85.6, 53.98]
+}
+const fn id1_radius_mm() -> f64 {
+    3.18
+}
+const fn template_width() -> f64 {
+    1600.0
+}
+const fn ten() -> u16 {
+    10
+}
+const fn full() -> f64 {
+    1.0
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -38,19 +71,32 @@ pub struct Design {
 pub struct MrzDesign {
     pub format: MrzFormat,
     pub document_code: String,
+    /// Where it is not the design's issuer.
+    #[serde(default)]
+    pub issuer: Option<String>,
     /// Values of the holder.
     pub document_number: String,
     #[serde(default)]
     pub optional_data: Option<String>,
+    #[serde(default)]
+    pub optional_data_2: Option<String>,
+    #[serde(default)]
+    pub given_names: Option<String>,
+    #[serde(default)]
+    pub surname: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Side {
     pub role: Role,
-    /// File name of the template.
+    /// File name of the template, where the side has no layout.
+    #[serde(default)]
     pub template: String,
-    /// Colours from the left to the right edge.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// Colours from the left to the right edge; a layout brings its own.
+    #[serde(default)]
     pub ground: Vec<String>,
     #[serde(default)]
     pub patterns: Vec<Pattern>,
@@ -67,8 +113,10 @@ pub struct PortraitPlace {
     pub width: f64,
     pub height: f64,
     /// 0..1
+    #[serde(default = "full")]
     pub opacity: f64,
     /// 0 (grey) .. 1 (as photographed)
+    #[serde(default = "full")]
     pub saturation: f64,
 }
 
@@ -79,15 +127,87 @@ impl PortraitPlace {
 }
 
 macro_rules! designs {
-    ($($file:literal [$($template:literal),+]),+ $(,)?) => {
-        const DESIGNS: &[&str] = &[$(include_str!(concat!("../designs/", $file))),+];
-        const TEMPLATES: &[(&str, &str)] = &[$($(($template, include_str!(concat!("../designs/", $template)))),+),+];
+    ($($name:literal)+) => {
+        const DESIGNS: &[&str] = &[$(include_str!(concat!("../designs/", $name, ".toml"))),+];
+    };
+}
+
+macro_rules! templates {
+    ($($file:literal)+) => {
+        const TEMPLATES: &[(&str, &str)] = &[$(($file, include_str!(concat!("../designs/", $file)))),+];
     };
 }
 
 designs! {
-    "mar_national_id_2020.toml" ["mar_national_id_2020_front.svg", "mar_national_id_2020_back.svg"],
-    "mar_passport.toml" ["mar_passport.svg"],
+    "mar_national_id_2020"
+    "mar_passport"
+    "mar_national_id_2008"
+    "mar_driving_license"
+    "mar_residence_permit"
+    "dza_national_id"
+    "dza_passport"
+    "egy_national_id"
+    "egy_passport"
+    "sau_national_id"
+    "sau_residence_permit"
+    "sau_passport"
+    "are_national_id"
+    "are_passport"
+    "nga_national_id"
+    "nga_passport"
+    "nga_driving_license"
+    "nga_voter_id"
+    "ken_national_id"
+    "ken_passport"
+    "zaf_national_id"
+    "zaf_passport"
+    "fra_national_id"
+    "fra_national_id_1995"
+    "fra_passport"
+    "fra_residence_permit"
+    "tun_national_id"
+    "tun_passport"
+    "jor_national_id"
+    "jor_passport"
+    "lbn_national_id"
+    "lbn_passport"
+    "kwt_national_id"
+    "kwt_passport"
+    "qat_national_id"
+    "qat_passport"
+    "bhr_national_id"
+    "bhr_passport"
+    "omn_national_id"
+    "omn_passport"
+    "gha_national_id"
+    "gha_passport"
+    "civ_national_id"
+    "civ_passport"
+    "sen_national_id"
+    "sen_passport"
+    "cmr_national_id"
+    "cmr_passport"
+    "tza_national_id"
+    "tza_passport"
+    "uga_national_id"
+    "uga_passport"
+    "rwa_national_id"
+    "rwa_passport"
+    "gbr_passport"
+    "gbr_residence_permit"
+    "esp_national_id"
+    "esp_passport"
+    "ita_national_id"
+    "ita_passport"
+    "uto_visa_a"
+    "uto_visa_b"
+    "uto_td2"
+}
+
+templates! {
+    "mar_national_id_2020_front.svg"
+    "mar_national_id_2020_back.svg"
+    "mar_passport.svg"
 }
 
 impl Design {
@@ -95,9 +215,23 @@ impl Design {
         DESIGNS
             .iter()
             .map(|text| {
-                toml::from_str(text).map_err(|source| Error::Data { what: "a design".to_owned(), source })
+                toml::from_str(text)
+                    .map(Self::complete)
+                    .map_err(|source| Error::Data { what: "a design".to_owned(), source })
             })
             .collect()
+    }
+
+    fn complete(mut self) -> Self {
+        let (width, height) = (self.template_width, self.template_height());
+        for side in &mut self.sides {
+            if let Some(layout) = &side.layout {
+                side.ground.clone_from(&layout.look.ground);
+                let name = format!("{}/{}", self.name, side.role.as_str());
+                side.patterns = layout.look.patterns(&name, width, height);
+            }
+        }
+        self
     }
 
     pub fn named(name: &str) -> Result<Self, Error> {
@@ -115,50 +249,49 @@ impl Design {
         self.sides.iter().find(|side| side.role == role)
     }
 
+    /// Empty where the document has none.
     pub fn mrz_lines(&self, person: &Person) -> Result<Vec<String>, Error> {
-        let values = normalised(person);
-        let value = |name: &str| {
-            values
-                .get(name)
-                .map(String::as_str)
-                .ok_or_else(|| Error::Unknown { kind: "value", given: name.to_owned() })
-        };
+        let Some(zone) = &self.mrz else { return Ok(Vec::new()) };
+        let value = |name: &str| self.normalised(name, person);
+        let of = |name: &Option<String>| name.as_deref().map(value).transpose();
+        // Marks that divide a number are not in the zone.
+        let number = |text: String| text.replace([' ', '-', '/', '.'], "");
         Ok(mrz::write(
-            self.mrz.format,
+            zone.format,
             &MrzContent {
-                document_code: &self.mrz.document_code,
-                issuer: &self.issuer,
-                surname: &person.surname.latin,
-                given_names: &person.given_names.latin,
-                document_number: value(&self.mrz.document_number)?,
+                document_code: &zone.document_code,
+                issuer: zone.issuer.as_deref().unwrap_or(&self.issuer),
+                surname: &of(&zone.surname)?.unwrap_or_else(|| person.surname.latin.clone()),
+                given_names: &of(&zone.given_names)?.unwrap_or_else(|| person.given_names.latin.clone()),
+                document_number: &number(value(&zone.document_number)?),
                 nationality: &person.country,
                 date_of_birth: person.date_of_birth,
                 sex: person.sex,
                 expiry_date: person.expiry_date,
-                optional_data: self.mrz.optional_data.as_deref().map(value).transpose()?.unwrap_or(""),
+                optional_data: &number(of(&zone.optional_data)?.unwrap_or_default()),
+                optional_data_2: &number(of(&zone.optional_data_2)?.unwrap_or_default()),
             },
         ))
     }
 
-    /// The fields of the API that this document carries, normalised.
-    pub fn field_values(&self, person: &Person) -> Result<BTreeMap<String, String>, Error> {
-        let values = normalised(person);
-        self.fields
-            .iter()
-            .map(|(field, source)| match values.get(source.as_str()) {
-                Some(value) => Ok((field.clone(), value.clone())),
-                None => Err(Error::Unknown { kind: "value", given: source.clone() }),
-            })
-            .collect()
-    }
-
     /// The template of one side with the holder's values in place, ready for the renderer.
     pub fn filled(&self, side: &Side, person: &Person) -> Result<String, Error> {
+        if let Some(layout) = &side.layout {
+            let lines = self.mrz_lines(person)?;
+            return layout.svg(&Filling {
+                width: self.template_width,
+                height: self.template_height(),
+                width_mm: self.size_mm[0],
+                values: &self.printed(person)?,
+                mrz: self.mrz.as_ref().map(|zone| (zone.format, lines.as_slice())),
+                portraits: &side.portraits,
+            });
+        }
         let (_, template) = TEMPLATES
             .iter()
             .find(|(name, _)| *name == side.template)
             .ok_or_else(|| Error::Unknown { kind: "template", given: side.template.clone() })?;
-        let mut values = self.printed(person);
+        let mut values = self.printed(person)?;
         for (number, line) in self.mrz_lines(person)?.into_iter().enumerate() {
             values.insert(format!("mrz_{number}"), line);
         }
@@ -178,62 +311,4 @@ impl Design {
         filled.push_str(rest);
         Ok(filled)
     }
-
-    /// Values as printed: dates in the design's order, everything else as it is.
-    fn printed(&self, person: &Person) -> BTreeMap<String, String> {
-        let mut values: BTreeMap<String, String> =
-            normalised(person).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        for (name, date) in [
-            ("date_of_birth", person.date_of_birth),
-            ("issue_date", person.issue_date),
-            ("expiry_date", person.expiry_date),
-        ] {
-            values.insert(name.to_owned(), date.printed(&self.date_pattern));
-        }
-        values.insert("nationality".to_owned(), person.nationality_printed.clone());
-        // French and Arabic grammar follows the holder's sex.
-        let female = person.sex == Sex::Female;
-        for (name, male_word, female_word) in [
-            ("born", "Né le", "Née le"),
-            ("born_arabic", "مزداد بتاريخ", "مزدادة بتاريخ"),
-            ("child", "Fils de", "Fille de"),
-            ("child_arabic", "ابن", "ابنة"),
-        ] {
-            values.insert(name.to_owned(), if female { female_word } else { male_word }.to_owned());
-        }
-        values
-    }
-}
-
-/// Everything that can be said of a person, by name; dates `YYYY-MM-DD`.
-fn normalised(person: &Person) -> BTreeMap<&'static str, String> {
-    let [street, town] = &person.address;
-    BTreeMap::from([
-        ("first_name", person.given_names.latin.clone()),
-        ("first_name_arabic", person.given_names.arabic.clone()),
-        ("last_name", person.surname.latin.clone()),
-        ("last_name_arabic", person.surname.arabic.clone()),
-        ("full_name", format!("{} {}", person.given_names.latin, person.surname.latin)),
-        ("gender", person.sex.printed().to_owned()),
-        ("date_of_birth", person.date_of_birth.to_string()),
-        ("issue_date", person.issue_date.to_string()),
-        ("expiry_date", person.expiry_date.to_string()),
-        ("place_of_birth", person.place_of_birth.latin.clone()),
-        ("place_of_birth_arabic", person.place_of_birth.arabic.clone()),
-        ("address", format!("{} {}", street.latin, town.latin)),
-        ("address_line_0", street.latin.clone()),
-        ("address_line_1", town.latin.clone()),
-        ("address_arabic", format!("{} {}", street.arabic, town.arabic)),
-        ("father", person.father.latin.clone()),
-        ("father_arabic", person.father.arabic.clone()),
-        ("mother", person.mother.latin.clone()),
-        ("mother_arabic", person.mother.arabic.clone()),
-        ("nationality", person.nationality_name.clone()),
-        ("national_id_number", person.national_id_number.clone()),
-        ("passport_number", person.passport_number.clone()),
-        ("access_number", person.access_number.clone()),
-        ("civil_status_number", person.civil_status_number.clone()),
-        ("authority", person.authority.clone()),
-        ("country_code", person.country.clone()),
-    ])
 }

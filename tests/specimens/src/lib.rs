@@ -6,14 +6,17 @@
 pub mod asset;
 pub mod attack;
 pub mod capture;
+mod date;
 pub mod demo;
 pub mod design;
 mod error;
 pub mod fixtures;
 pub mod geometry;
 pub mod jpeg;
+mod layout;
 pub mod mrz;
 pub mod nothing;
+pub mod number;
 mod pattern;
 pub mod person;
 pub mod photograph;
@@ -25,6 +28,8 @@ mod submission;
 mod svg;
 pub mod things;
 pub mod truth;
+mod typeset;
+mod values;
 
 pub use asset::Assets;
 pub use attack::Attack;

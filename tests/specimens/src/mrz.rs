@@ -1,4 +1,5 @@
-//! Writes machine-readable zones (ICAO 9303 parts 3 to 6). Independent of the reader on purpose.
+//! Writes machine-readable zones (ICAO 9303 parts 3 to 7, and France's identity cards before 2021).
+//! Independent of the reader on purpose.
 
 use crate::person::{Date, Sex};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,30 @@ pub enum MrzFormat {
     /// Two lines of 44: passports.
     #[serde(rename = "TD3")]
     Td3,
+    /// Two lines of 44: visas that fill a page.
+    #[serde(rename = "MRV-A")]
+    MrvA,
+    /// Two lines of 36: smaller visas.
+    #[serde(rename = "MRV-B")]
+    MrvB,
+    /// Two lines of 36 in an order of their own: French identity cards from 1988 to 2021.
+    #[serde(rename = "FRA-ID")]
+    FrenchId,
+}
+
+impl MrzFormat {
+    /// Lines, and characters of each.
+    pub const fn size(self) -> (usize, usize) {
+        match self {
+            Self::Td1 => (3, 30),
+            Self::Td2 | Self::MrvB | Self::FrenchId => (2, 36),
+            Self::Td3 | Self::MrvA => (2, 44),
+        }
+    }
+
+    pub const fn has_expiry(self) -> bool {
+        !matches!(self, Self::FrenchId)
+    }
 }
 
 /// What an MRZ says. Texts may hold anything printed; they are reduced to the MRZ alphabet.
@@ -31,6 +56,8 @@ pub struct MrzContent<'a> {
     pub sex: Sex,
     pub expiry_date: Date,
     pub optional_data: &'a str,
+    /// Of a TD1's second line.
+    pub optional_data_2: &'a str,
 }
 
 /// ICAO 9303-3, 4.9: weights 7, 3, 1; digits as they are, A = 10 … Z = 35, filler 0.
@@ -56,7 +83,7 @@ pub fn write(format: MrzFormat, content: &MrzContent<'_>) -> Vec<String> {
     match format {
         MrzFormat::Td1 => {
             let upper = pad(&number_and_optional(&number, &optional), 25);
-            let optional_2 = pad("", 11);
+            let optional_2 = pad(&reduce(content.optional_data_2), 11);
             let composite = check_digit(&format!("{upper}{birth}{expiry}{optional_2}"));
             vec![
                 format!("{code}{issuer}{upper}"),
@@ -86,6 +113,25 @@ pub fn write(format: MrzFormat, content: &MrzContent<'_>) -> Vec<String> {
                 format!("{code}{issuer}{}", names(content, 39)),
                 format!("{number}{nationality}{birth}{sex}{expiry}{optional}{composite}"),
             ]
+        }
+        // 9303-7: no check digit over the optional data, and none over all.
+        MrzFormat::MrvA | MrzFormat::MrvB => {
+            let width = format.size().1;
+            let number = checked(&pad(&number, 9));
+            vec![
+                format!("{code}{issuer}{}", names(content, width - 5)),
+                format!("{number}{nationality}{birth}{sex}{expiry}{}", pad(&optional, width - 28)),
+            ]
+        }
+        MrzFormat::FrenchId => {
+            // Surname, then department and office; given names stand in the second line, a pair of
+            // fillers between each two, and there is no expiry.
+            let given: Vec<String> = content.given_names.split(',').map(reduce).collect();
+            let given = pad(&given.join("<<"), 14);
+            let first = format!("{code}{issuer}{}{}", pad(&reduce(content.surname), 25), pad(&optional, 6));
+            let second = format!("{}{given}{birth}{sex}", checked(&pad(&number, 12)));
+            let composite = check_digit(&format!("{first}{second}"));
+            vec![first, format!("{second}{composite}")]
         }
     }
 }
@@ -128,7 +174,7 @@ fn pad(text: &str, width: usize) -> String {
 
 /// To the MRZ alphabet, 9303-3 section 6: letters with marks to their base or their listed pair,
 /// apostrophes vanish, spaces and hyphens become one filler, everything else vanishes.
-fn reduce(text: &str) -> String {
+pub fn reduce(text: &str) -> String {
     let mut reduced = String::new();
     for c in text.chars().flat_map(char::to_uppercase) {
         match c {
@@ -168,6 +214,7 @@ mod tests {
             sex: Sex::Female,
             expiry_date: Date { year: 2012, month: 4, day: 15 },
             optional_data: "ZE184226B",
+            optional_data_2: "",
         }
     }
 
@@ -228,6 +275,50 @@ mod tests {
                 "STEVENSON<<PETER<JOHN<<<<<<<<<"
             ]
         );
+    }
+
+    /// 9303-7, appendix A and B.
+    #[test]
+    fn writes_the_visas_of_icao_9303() {
+        let content = MrzContent {
+            document_code: "V",
+            document_number: "L8988901C",
+            expiry_date: Date { year: 1996, month: 12, day: 10 },
+            date_of_birth: Date { year: 1940, month: 9, day: 7 },
+            nationality: "XXX",
+            optional_data: "6ZE184226B",
+            ..utopia()
+        };
+        assert_eq!(
+            write(MrzFormat::MrvA, &content),
+            ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE184226B<<<<<<"]
+        );
+        let content = MrzContent { optional_data: "6ZE18422", ..content };
+        assert_eq!(
+            write(MrzFormat::MrvB, &content),
+            ["V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE18422"]
+        );
+    }
+
+    /// The specimen that the Ministry of the Interior printed for years.
+    #[test]
+    fn writes_the_specimen_of_the_old_french_card() {
+        let content = MrzContent {
+            document_code: "ID",
+            issuer: "FRA",
+            surname: "Berthier",
+            given_names: "Corinne",
+            document_number: "880692310285",
+            date_of_birth: Date { year: 1965, month: 12, day: 6 },
+            optional_data: "",
+            ..utopia()
+        };
+        assert_eq!(
+            write(MrzFormat::FrenchId, &content),
+            ["IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "8806923102858CORINNE<<<<<<<6512068F6"]
+        );
+        let two = write(MrzFormat::FrenchId, &MrzContent { given_names: "Anne-Marie, Lou", ..content });
+        assert!(two[1].starts_with("8806923102858ANNE<MARIE<<LO651206"), "{two:?}");
     }
 
     #[test]

@@ -1,43 +1,10 @@
 //! Fictitious people: names, dates, numbers and places combined at random from a country's lists.
 
+pub use crate::date::Date;
 use crate::random::Random;
 use crate::{Error, asset::Assets};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// A civil date of the proleptic Gregorian calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Date {
-    pub year: u16,
-    pub month: u8,
-    pub day: u8,
-}
-
-impl Date {
-    /// In the order and with the marks of `pattern`, made of `dd`, `mm` and `yyyy`.
-    pub fn printed(self, pattern: &str) -> String {
-        pattern
-            .replace("yyyy", &format!("{:04}", self.year))
-            .replace("mm", &format!("{:02}", self.month))
-            .replace("dd", &format!("{:02}", self.day))
-    }
-
-    pub const fn plus_years(self, years: u16) -> Self {
-        Self { year: self.year + years, ..self }
-    }
-}
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.printed("yyyy-mm-dd"))
-    }
-}
-
-impl Serialize for Date {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Sex {
@@ -66,14 +33,27 @@ impl Sex {
 
 /// One text in the scripts that a document prints it in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(from = "(String, String)")]
+#[serde(from = "Written")]
 pub struct Name {
     pub latin: String,
+    /// Empty where the country writes no Arabic.
     pub arabic: String,
 }
 
-impl From<(String, String)> for Name {
-    fn from((latin, arabic): (String, String)) -> Self {
+/// How a name stands in a list: `["OMAR", "عمر"]` or `"OMAR"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Both(String, String),
+    Latin(String),
+}
+
+impl From<Written> for Name {
+    fn from(written: Written) -> Self {
+        let (latin, arabic) = match written {
+            Written::Both(latin, arabic) => (latin, arabic),
+            Written::Latin(latin) => (latin, String::new()),
+        };
         Self { latin, arabic }
     }
 }
@@ -113,26 +93,59 @@ pub struct Person {
     pub nationality_printed: String,
     /// Whose face the portrait shows, as `photographs.toml` names them.
     pub face: String,
+    /// What the person was drawn from: numbers that a design makes up are drawn from it, too.
+    pub seed: u64,
+    /// Parts that some designs print by themselves: `town`, `street_arabic`, `father_0` …
+    pub parts: BTreeMap<String, String>,
 }
 
 /// What a country's people are called and where they live.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Names {
+    /// The English adjective.
     pub nationality_name: String,
     pub nationality_printed: String,
+    /// What the country is called in Arabic.
+    #[serde(default)]
+    country_arabic: String,
+    /// ISO 3166-1 alpha-3 of a country whose given names (and, where none are listed, surnames) are
+    /// in use here, too.
+    #[serde(default)]
+    given_names_of: Option<String>,
+    #[serde(default)]
     male: Vec<Name>,
+    #[serde(default)]
     female: Vec<Name>,
+    #[serde(default)]
     surnames: Vec<Name>,
+    /// The father's surname, then the mother's.
+    #[serde(default)]
+    double_surnames: bool,
     places: Vec<Name>,
     streets: Vec<Name>,
     districts: Vec<Name>,
+    /// The number of the house after the street.
+    #[serde(default)]
+    house_last: bool,
+    /// Of the one number scheme that is not a design's own (Morocco's cards).
+    #[serde(default)]
     number_prefixes: Vec<String>,
+    #[serde(default)]
     passport_prefixes: Vec<String>,
     authorities: Vec<String>,
 }
 
-const NAMES: &[(&str, &str)] = &[("MAR", include_str!("../people/MAR.toml"))];
+macro_rules! names {
+    ($($country:literal)+) => {
+        const NAMES: &[(&str, &str)] = &[$(($country, include_str!(concat!("../people/", $country, ".toml")))),+];
+    };
+}
+
+names! {
+    "MAR" "DZA" "EGY" "SAU" "ARE" "NGA" "KEN" "ZAF" "FRA" "TUN" "JOR" "LBN" "KWT" "QAT" "BHR" "OMN" "GHA" "CIV" "SEN"
+    "CMR" "TZA" "UGA" "RWA" "GBR" "ESP" "ITA" "UTO"
+}
 
 impl Names {
     /// By ISO 3166-1 alpha-3.
@@ -141,7 +154,17 @@ impl Names {
             .iter()
             .find(|(code, _)| *code == country)
             .ok_or_else(|| Error::Unknown { kind: "country", given: country.to_owned() })?;
-        toml::from_str(text).map_err(|source| Error::Data { what: format!("people/{country}.toml"), source })
+        let mut names: Self = toml::from_str(text)
+            .map_err(|source| Error::Data { what: format!("people/{country}.toml"), source })?;
+        if let Some(other) = names.given_names_of.take() {
+            let other = Self::of(&other)?;
+            names.male.extend(other.male);
+            names.female.extend(other.female);
+            if names.surnames.is_empty() {
+                names.surnames = other.surnames;
+            }
+        }
+        Ok(names)
     }
 
     /// The same seed gives the same person. Adults; documents issued 2021 to 2025, valid ten years.
@@ -157,24 +180,51 @@ impl Names {
         let house = Name { latin: house.clone(), arabic: house };
         let street = drawn(&mut random, &self.streets, "streets")?;
         let district = drawn(&mut random, &self.districts, "districts")?;
-        let prefix = drawn(&mut random, &self.number_prefixes, "number_prefixes")?;
+        let prefix = random.pick(&self.number_prefixes).cloned().unwrap_or_default();
         // One letter and six digits, or two letters and six: both are in use.
         let national_id_number = format!("{prefix}{:06}", random.integer(1_000, 999_999));
-        let passport_prefix = drawn(&mut random, &self.passport_prefixes, "passport_prefixes")?;
+        let passport_prefix = random.pick(&self.passport_prefixes).cloned().unwrap_or_default();
         let date_of_birth = date(&mut random, 1955, 2003);
         let issue_date = date(&mut random, 2021, 2025);
+        let given_names = drawn(&mut random, given, "given names")?;
+        let mut surname = drawn(&mut random, &self.surnames, "surnames")?;
+        let place_of_birth = drawn(&mut random, &self.places, "places")?;
+        let mut two = |names: &[Name]| {
+            Ok::<_, Error>([drawn(&mut random, names, "names")?, drawn(&mut random, &self.male, "male")?])
+        };
+        let (father, mother) = (two(&self.male)?, two(&self.female)?);
+        let mut parts = BTreeMap::from([("country_arabic".to_owned(), self.country_arabic.clone())]);
+        let mut part = |name: &str, value: &Name| {
+            parts.insert(name.to_owned(), value.latin.clone());
+            parts.insert(format!("{name}_arabic"), value.arabic.clone());
+        };
+        part("surname_0", &surname);
+        if self.double_surnames {
+            let second = drawn(&mut Random::stream(seed, "second surname"), &self.surnames, "surnames")?;
+            part("surname_1", &second);
+            surname = surname.joined(" ", &second);
+        }
+        for (name, value) in [
+            ("town", &town),
+            ("street", &street),
+            ("district", &district),
+            ("father_0", &father[0]),
+            ("father_1", &father[1]),
+            ("mother_0", &mother[0]),
+        ] {
+            part(name, value);
+        }
+        let street = if self.house_last { street.joined(" ", &house) } else { house.joined(" ", &street) };
         Ok(Person {
             country: country.to_owned(),
-            given_names: drawn(&mut random, given, "given names")?,
-            surname: drawn(&mut random, &self.surnames, "surnames")?,
+            given_names,
+            surname,
             sex,
             date_of_birth,
-            place_of_birth: drawn(&mut random, &self.places, "places")?,
-            address: [house.joined(" ", &street), district.joined(" ", &town)],
-            father: drawn(&mut random, &self.male, "male")?
-                .joined(" ", &drawn(&mut random, &self.male, "male")?),
-            mother: drawn(&mut random, &self.female, "female")?
-                .joined(" ", &drawn(&mut random, &self.male, "male")?),
+            place_of_birth,
+            address: [street, district.joined(" ", &town)],
+            father: father[0].joined(" ", &father[1]),
+            mother: mother[0].joined(" ", &mother[1]),
             national_id_number,
             passport_number: format!("{passport_prefix}{:07}", random.integer(1_000, 9_999_999)),
             access_number: format!("{:06}", random.integer(0, 999_999)),
@@ -185,6 +235,8 @@ impl Names {
             nationality_name: self.nationality_name.clone(),
             nationality_printed: self.nationality_printed.clone(),
             face: drawn(&mut random, &assets.faces_with_two_photographs(), "faces")?,
+            seed,
+            parts,
         })
     }
 }

@@ -62,7 +62,7 @@ impl Renderer {
         person: &Person,
         photograph: &Photograph,
     ) -> Result<RenderedSide, Error> {
-        let scale = CARD_WIDTH_PX / ID1_WIDTH_MM * design.size_mm[0] / design.template_width;
+        let scale = scale(design);
         let mut pixels = (*self.ground(design, side, scale)?).clone();
         let heads = side
             .portraits
@@ -79,7 +79,7 @@ impl Renderer {
             }
         }
         let mut texts = Vec::new();
-        collect_texts(tree.root(), scale, &mut texts);
+        collect_texts(tree.root(), scale, &located, &mut texts);
         Ok(RenderedSide {
             role: side.role,
             pixels,
@@ -87,6 +87,19 @@ impl Renderer {
             texts,
             heads,
         })
+    }
+
+    /// Every text of a side, labels and titles included, as [`RenderedSide::texts`] has the fields.
+    pub fn all_texts(
+        &self,
+        design: &Design,
+        side: &Side,
+        person: &Person,
+    ) -> Result<Vec<PrintedText>, Error> {
+        let tree = self.tree(&design.filled(side, person)?)?;
+        let mut texts = Vec::new();
+        collect_texts(tree.root(), scale(design), &|_| true, &mut texts);
+        Ok(texts)
     }
 
     /// Ink coverage (0..255) of one line of text, drawn from its left end at the baseline.
@@ -107,7 +120,7 @@ impl Renderer {
             image::Luma([layer.pixel(x, y).map_or(0, |p| p.alpha())])
         });
         let mut texts = Vec::new();
-        collect_texts(tree.root(), 1.0, &mut texts);
+        collect_texts(tree.root(), 1.0, &located, &mut texts);
         let ink =
             texts.first().map(|t| t.ink).ok_or_else(|| Error::Empty { what: "typed text".to_owned() })?;
         Ok((mask, ink))
@@ -166,11 +179,26 @@ fn draw(tree: &usvg::Tree, scale: f64, (width, height): (u32, u32)) -> Result<Pi
     Ok(pixmap)
 }
 
-fn collect_texts(group: &usvg::Group, scale: f64, into: &mut Vec<PrintedText>) {
+/// Pixels of the render per unit of the template.
+fn scale(design: &Design) -> f64 {
+    CARD_WIDTH_PX / ID1_WIDTH_MM * design.size_mm[0] / design.template_width
+}
+
+/// Of these the truth says where they are.
+fn located(id: &str) -> bool {
+    id.starts_with("field.") || id.starts_with("mrz.")
+}
+
+fn collect_texts(
+    group: &usvg::Group,
+    scale: f64,
+    wanted: &dyn Fn(&str) -> bool,
+    into: &mut Vec<PrintedText>,
+) {
     for node in group.children() {
         match node {
-            usvg::Node::Group(group) => collect_texts(group, scale, into),
-            usvg::Node::Text(text) if text.id().starts_with("field.") || text.id().starts_with("mrz.") => {
+            usvg::Node::Group(group) => collect_texts(group, scale, wanted, into),
+            usvg::Node::Text(text) if wanted(text.id()) => {
                 // Of the outlines, so that the box holds the ink and not the line height.
                 let ink = text.flattened().abs_bounding_box();
                 let span = text.chunks().first().and_then(|chunk| chunk.spans().first());

@@ -70,6 +70,26 @@ impl Generator {
         Names::of(country)?.person(country, &self.assets, seed)
     }
 
+    /// Somebody who holds this document: of the country that it names for holders, for as long as it
+    /// is valid.
+    pub fn holder(&self, design: &Design, seed: u64) -> Result<Person, Error> {
+        let country = Random::stream(seed, "holder").pick(&design.holders).cloned();
+        let mut person = self.person(country.as_ref().unwrap_or(&design.issuer), seed)?;
+        person.expiry_date = person.issue_date.plus_years(design.validity_years);
+        Ok(person)
+    }
+
+    /// One side as printed, without camera, light or wear.
+    pub fn flat(
+        &self,
+        design: &Design,
+        side: &Side,
+        person: &Person,
+        seed: u64,
+    ) -> Result<RenderedSide, Error> {
+        self.renderer.render(design, side, person, self.photographs(&person.face, seed)?.0)
+    }
+
     /// Document and selfie of `person`. What is drawn at random depends on `seed` and on what it
     /// is for, so that two attacks under one seed differ in the attack only.
     pub fn submission(
@@ -280,12 +300,13 @@ fn fields(
 }
 
 fn mrz(design: &Design, person: &Person, sides: &[CapturedSide]) -> Result<Option<MrzTruth>, Error> {
+    let Some(zone) = &design.mrz else { return Ok(None) };
     let lines = design.mrz_lines(person)?;
     Ok(sides.iter().find_map(|side| {
         let inks: Vec<Box2> =
             side.side.texts.iter().filter(|t| t.id.starts_with("mrz.")).map(|t| t.ink).collect();
         Some(MrzTruth {
-            format: design.mrz.format,
+            format: zone.format,
             lines: lines.clone(),
             image: side.role,
             polygon: side.to_image.polygon(inks.iter().copied().reduce(Box2::union)?),

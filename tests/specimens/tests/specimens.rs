@@ -131,24 +131,6 @@ fn every_polygon_of_the_truth_holds_ink() {
 }
 
 #[test]
-fn every_field_that_a_design_promises_is_printed_or_follows_from_others() {
-    let Some(generator) = generator() else { return };
-    for design in Design::all().unwrap() {
-        let person = generator.person(&design.issuer, SEED).unwrap();
-        let submission =
-            generator.submission(&person, &design, Capture::FLAT_SCAN, Attack::None, SEED).unwrap();
-        for (name, field) in &submission.truth.fields {
-            let derived = name == "full_name" || name == "nationality";
-            assert!(derived || !field.prints.is_empty(), "{}: {name} is nowhere", design.name);
-            assert!(!field.value.is_empty(), "{}: {name} is empty", design.name);
-        }
-        let born = &submission.truth.fields["date_of_birth"];
-        assert_eq!(born.value, person.date_of_birth.to_string());
-        assert_eq!(born.prints[0].text, person.date_of_birth.printed(&design.date_pattern));
-    }
-}
-
-#[test]
 fn portrait_and_selfie_are_different_photographs_of_one_face() {
     let Some(generator) = generator() else { return };
     let faces = &genuine(generator).truth.faces;

@@ -8,6 +8,7 @@ use crate::raster::Frame;
 use crate::render::{PrintedText, Renderer};
 use crate::submission::CapturedSide;
 use crate::truth::{Forgery, Role, Truth};
+use crate::typeset::arabic_digits;
 use crate::{Error, jpeg};
 use image::{GrayImage, RgbImage};
 
@@ -26,16 +27,16 @@ pub(super) fn date(
 ) -> Result<(), Error> {
     let needs = |needs| Error::NotApplicable { attack: "edited_date", needs, design: design.name.clone() };
     let side = sides.iter_mut().find(|s| s.role == Role::DocumentFront).ok_or_else(|| needs("a front"))?;
-    let (field, direction) = random.pick(&EDITS).copied().unwrap_or(EDITS[0]);
-    let printed = side
-        .side
-        .texts
-        .iter()
-        .find(|t| t.id.strip_prefix("field.") == Some(field))
-        .ok_or_else(|| needs("a printed date"))?
-        .clone();
+    let print_of =
+        |field: &str| side.side.texts.iter().find(|t| t.id.strip_prefix("field.") == Some(field)).cloned();
+    let edits: Vec<_> = EDITS.iter().filter_map(|edit| Some((*edit, print_of(edit.0)?))).collect();
+    let ((field, direction), printed) =
+        random.pick(&edits).cloned().ok_or_else(|| needs("a printed date"))?;
     let genuine = if field == "expiry_date" { person.expiry_date } else { person.date_of_birth };
-    let forged = other_date(genuine, direction, random).printed(&design.date_pattern);
+    let mut forged = other_date(genuine, direction, random).printed(&design.date_pattern);
+    if printed.text.contains(|c| matches!(c, '٠'..='٩')) {
+        forged = arabic_digits(&forged);
+    }
     let mut picture = jpeg::decode(&side.jpeg)?;
     let area = printed.ink.grown(printed.font_px * 0.18);
     let polygon = side.to_image.polygon(area);

@@ -176,7 +176,7 @@ fn one(arguments: &Arguments, generator: &Generator, number: u64) -> anyhow::Res
             _ => Turn::Upright,
         },
     };
-    let person = generator.person(&design.issuer, seed)?;
+    let person = generator.holder(&design, seed)?;
     let submission = generator.submission(&person, &design, capture.turned(turn), attack, seed)?;
     write(&arguments.out, &format!("{seed:06}_{}_{}", design.name, attack.name()), &submission)
 }
