@@ -27,8 +27,7 @@ pub(crate) fn burnt_out(picture: &GrayImage) -> Vec<Polygon> {
     let (width, height) = picture.dimensions();
     let (columns, rows) = (width.div_ceil(GLARE_CELL_PX), height.div_ceil(GLARE_CELL_PX));
     let mut burnt = vec![0u32; (columns * rows) as usize];
-    for (x, y, pixel) in picture.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] >= BURNT_OUT) {
-        let _ = pixel;
+    for (x, y, _) in picture.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] >= BURNT_OUT) {
         if let Some(cell) = burnt.get_mut((y / GLARE_CELL_PX * columns + x / GLARE_CELL_PX) as usize) {
             *cell += 1;
         }

@@ -1,6 +1,7 @@
 //! Quadrilaterals that four of a picture's lines enclose, with what speaks for and against each.
 
 use super::lines::Ruled;
+use super::shape::rectangle;
 use txid_shared::partial::Polygon;
 
 /// Opposite sides converge by up to 41° under perspective, and corners stay above 44°.
@@ -13,14 +14,15 @@ const MOST_ASPECT: f32 = 3.2;
 /// Corners may lie outside the picture by this share of its sides.
 const OUTSIDE: f32 = 0.3;
 /// Share of the sides along which there must be edges: of all, and of each.
-const MEAN_SUPPORT: f32 = 0.5;
-const LEAST_SUPPORT: f32 = 0.22;
+const MEAN_SUPPORT: f32 = 0.45;
+const LEAST_SUPPORT: f32 = 0.15;
 /// The ends of a side do not count: corners are round.
 const ENDS: f32 = 0.07;
 /// How far beyond a corner a side is followed.
 const BEYOND: f32 = 0.15;
-/// As many are looked at closely.
-const KEPT: usize = 48;
+/// As many are checked for being a rectangle's picture, and as many of these are looked at closely.
+const CHECKED: usize = 400;
+const KEPT: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
@@ -88,6 +90,13 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
                 found.push(candidate);
             }
         }
+    }
+    found.sort_by(|a, b| b.rough_score.total_cmp(&a.rough_score));
+    found.truncate(CHECKED);
+    for candidate in found.iter_mut().filter(|candidate| candidate.frames() == 0) {
+        let shape = rectangle(&candidate.corners, width, height);
+        let oddness = shape.map_or(0.5, |shape| 0.45 * shape.skew.min(0.5) + 0.9 * shape.strangeness.min(0.5));
+        candidate.rough_score -= oddness;
     }
     found.sort_by(|a, b| b.rough_score.total_cmp(&a.rough_score));
     let mut kept: Vec<Candidate> = Vec::with_capacity(KEPT);
@@ -170,10 +179,9 @@ fn judged(
     if mean < MEAN_SUPPORT {
         return None;
     }
-    candidate.rough_score = mean + 0.3 * candidate.least_support() + 0.3 * agreement - 0.35 * beyond
-        + 0.5 * area.min(1.0).sqrt()
-        - 0.35 * frames as f32
-        - 0.2 * outside as f32;
+    // In the proportions that the weights of `score` have.
+    candidate.rough_score =
+        mean - 0.4 * beyond + 0.45 * area.min(1.0).sqrt() - 0.2 * frames as f32 - 0.05 * outside as f32;
     Some(candidate)
 }
 

@@ -6,12 +6,14 @@ use std::f32::consts::{FRAC_PI_2, PI};
 /// Steps of direction over half a turn.
 const DIRECTIONS: usize = 180;
 /// The most voted lines whose edges are looked at, and those of them that are kept.
-const VOTED: usize = 160;
-const KEPT: usize = 44;
-/// Directions of an edge and of the line it lies on agree up to this cosine (13°).
-const AGREES: f32 = 0.974;
+const VOTED: usize = 240;
+/// An edge's own direction is wrong by up to so many steps, in noise.
+const DOUBT: usize = 7;
+const KEPT: usize = 58;
+/// Directions of an edge and of the line it lies on agree up to this cosine (15°).
+const AGREES: f32 = 0.966;
 /// A line whose unbroken edges are shorter than this share of the shorter side carries no side.
-const LEAST_RUN: f32 = 0.1;
+const LEAST_RUN: f32 = 0.06;
 
 /// All points with `x·normal.x + y·normal.y = distance`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -201,7 +203,7 @@ fn voted(edges: &Edges) -> Vec<Line> {
     for ([x, y], edge) in edges.all() {
         let direction = edge.across[1].atan2(edge.across[0]).rem_euclid(PI);
         let nearest = (direction / step).round() as usize;
-        for index in (nearest + DIRECTIONS - 3..=nearest + DIRECTIONS + 3).map(|index| index % DIRECTIONS) {
+        for index in (nearest + DIRECTIONS - DOUBT..=nearest + DIRECTIONS + DOUBT).map(|index| index % DIRECTIONS) {
             let Some([cos, sin]) = turns.get(index) else { continue };
             let distance = (x * cos + y * sin + reach as f32).round() as usize;
             if let Some(cell) = votes.get_mut(index * distances + distance) {

@@ -295,4 +295,85 @@ mod tests {
         let found = find_document(&table([[0.0; 2]; 4].map(|_| [-5.0, -5.0]))).unwrap();
         assert_eq!((found.corners, found.issues()[0].code.as_str()), (None, "document_not_found"));
     }
+
+    /// A card of 300×189 around a point, turned.
+    fn card(centre: [f32; 2], degrees: f32) -> Polygon {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        [[-150.0, -94.6], [150.0, -94.6], [150.0, 94.6], [-150.0, 94.6]]
+            .map(|[x, y]| [centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos])
+    }
+
+    /// The share of both that is common to both.
+    fn overlap(found: &Polygon, truth: &Polygon) -> f32 {
+        let truth = clockwise(*truth);
+        let common = common_area(found, &truth);
+        common / ((signed_area(found) + signed_area(&truth)) / 2.0 - common)
+    }
+
+    #[test]
+    fn a_card_is_found_at_any_angle_and_known_as_one() {
+        for degrees in [0.0, 17.0, 45.0, 80.0, 121.0, 160.0] {
+            let truth = card([480.0, 360.0], degrees);
+            let found = find_document(&table(truth)).unwrap();
+            let corners = found.corners.expect("an outline");
+            assert!(overlap(&corners, &truth) > 0.95, "{corners:?} at {degrees}°");
+            assert_eq!((found.shape, found.cut_off), (DocumentShape::Id1, false), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn among_other_things_the_card_is_chosen() {
+        let truth = card([520.0, 330.0], 12.0);
+        let mut picture = table(truth);
+        let things = [([40, 40], [200, 120], [20, 90, 160]), ([60, 560], [420, 100], [230, 220, 90])];
+        for ([left, top], [wide, high], colour) in things {
+            for (x, y) in (top..top + high).flat_map(|y| (left..left + wide).map(move |x| (x, y))) {
+                picture.put_pixel(x, y, Rgb(colour));
+            }
+        }
+        let found = find_document(&picture).unwrap();
+        assert!(overlap(&found.corners.expect("an outline"), &truth) > 0.95, "{found:?}");
+    }
+
+    #[test]
+    fn a_second_card_is_named_with_its_place() {
+        let (one, other) = (card([240.0, 200.0], 5.0), card([690.0, 500.0], -20.0));
+        let (first, second) = (table(one), table(other));
+        // Where only the second picture differs from the bare table, it is taken.
+        let bare = table([[0.0; 2]; 4].map(|_| [-5.0, -5.0]));
+        let picture = RgbImage::from_fn(960, 720, |x, y| {
+            let of_second = second.get_pixel(x, y);
+            if of_second == bare.get_pixel(x, y) { *first.get_pixel(x, y) } else { *of_second }
+        });
+        let found = find_document(&picture).unwrap();
+        let issue = found.issues().into_iter().find(|issue| issue.code == "several_documents");
+        assert_eq!(issue.expect("an issue").places.len(), 2, "{found:?}");
+        let all: Vec<Polygon> = found.corners.into_iter().chain(found.others).collect();
+        for truth in [one, other] {
+            assert!(all.iter().any(|found| overlap(found, &truth) > 0.9), "{all:?} for {truth:?}");
+        }
+    }
+
+    #[test]
+    fn a_corner_outside_is_placed_where_the_sides_would_meet() {
+        let truth = [[-60.0, 110.0], [720.0, -40.0], [800.0, 420.0], [30.0, 560.0]];
+        let found = find_document(&table(truth)).unwrap();
+        assert!(found.cut_off && !found.visible_border.is_empty(), "{found:?}");
+        assert!(overlap(&found.corners.expect("an outline"), &truth) > 0.9, "{found:?}");
+    }
+
+    #[test]
+    fn a_point_of_the_rectified_card_leads_back_to_the_photograph() {
+        let truth = [[190.0, 150.0], [800.0, 190.0], [770.0, 585.0], [160.0, 530.0]];
+        let picture = table(truth);
+        let found = find_document(&picture).unwrap();
+        let flat = rectified(&picture, &found, 800).expect("an outline");
+        let (width, height) = (flat.picture.width() as f32, flat.picture.height() as f32);
+        for (corner, wanted) in [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]].into_iter().zip(truth) {
+            let [x, y] = flat.to_original(corner);
+            assert!((x - wanted[0]).hypot(y - wanted[1]) < 6.0, "{x},{y} for {wanted:?}");
+            let [u, v] = flat.from_original([x, y]);
+            assert!((u - corner[0]).hypot(v - corner[1]) < 0.1, "{u},{v} for {corner:?}");
+        }
+    }
 }

@@ -141,9 +141,9 @@ fn softened(difference: f32) -> f32 {
 
 /// Logistic regression.
 const WEIGHTS: [f32; EVIDENCE] =
-    [6.0, 2.0, 2.0, -2.5, 3.0, 2.0, 1.0, 2.0, 1.0, 2.0, 2.0, 3.0, 0.0, -4.0, -6.0, -1.0];
-const BIAS: f32 = -14.0;
-const FRAME_BIAS: f32 = -1.5;
+    [17.06, -4.29, -1.30, -7.44, 7.76, 5.56, -2.06, -2.84, 5.59, 0.43, 0.61, 3.37, 0.36, -7.73, -15.75, -0.49];
+const BIAS: f32 = -19.58;
+const FRAME_BIAS: f32 = -1.16;
 
 /// 0..1
 pub(super) fn probability(evidence: &[f32; EVIDENCE], reaches_beyond: bool) -> f32 {
