@@ -73,8 +73,7 @@ pub(crate) fn blurred(picture: &GrayImage, least: f32) -> Vec<Polygon> {
             if right - left < BLUR_TILE_PX / 2 || bottom - top < BLUR_TILE_PX / 2 {
                 continue;
             }
-            let tile =
-                image::imageops::crop_imm(picture, left, top, right - left, bottom - top).to_image();
+            let tile = image::imageops::crop_imm(picture, left, top, right - left, bottom - top).to_image();
             let contrast = crate::exposure(&tile).contrast * 255.0;
             let sharp = sharpness(&tile, BLUR_TILE_PX);
             if contrast >= LEAST_CONTRAST && sharp < least {
@@ -110,9 +109,8 @@ mod tests {
     fn only_the_half_out_of_focus_is_named() {
         let squares = |x: u32, y: u32| Luma([if (x / 4 + y / 4) % 2 == 0 { 60 } else { 200 }]);
         let sharp = GrayImage::from_fn(480, 384, squares);
-        let waves = GrayImage::from_fn(480, 384, |x, _| {
-            Luma([(128.0 + 90.0 * (x as f32 / 30.0).sin()) as u8])
-        });
+        let waves =
+            GrayImage::from_fn(480, 384, |x, _| Luma([(128.0 + 90.0 * (x as f32 / 30.0).sin()) as u8]));
         let soft = resize_grey(&resize_grey(&waves, 60, 48).unwrap(), 480, 384).unwrap();
         let picture = GrayImage::from_fn(480, 384, |x, y| {
             if x < 192 { *soft.get_pixel(x, y) } else { *sharp.get_pixel(x, y) }

@@ -48,7 +48,16 @@ impl Perspective {
         let [a, b, c, d, e, f, g, h] = self.0;
         // The adjugate of the 3×3 matrix, divided by its last entry.
         let last = a * e - b * d;
-        let rows = [e - f * h, c * h - b, b * f - c * e, f * g - d, a - c * g, c * d - a * f, d * h - e * g, b * g - a * h];
+        let rows = [
+            e - f * h,
+            c * h - b,
+            b * f - c * e,
+            f * g - d,
+            a - c * g,
+            c * d - a * f,
+            d * h - e * g,
+            b * g - a * h,
+        ];
         (last.abs() > 1e-12).then(|| Self(rows.map(|value| value / last)))
     }
 }

@@ -21,8 +21,8 @@ const ENDS: f32 = 0.07;
 /// How far beyond a corner a side is followed.
 const BEYOND: f32 = 0.15;
 /// As many are checked for being a rectangle's picture, and as many of these are looked at closely.
-const CHECKED: usize = 400;
-const KEPT: usize = 64;
+const CHECKED: usize = 600;
+const KEPT: usize = 72;
 
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
@@ -77,7 +77,8 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
     for (number, &(a, b)) in pairs.iter().enumerate() {
         for &(c, d) in &pairs[number + 1..] {
             let corner = |one: usize, other: usize| meets[one * count + other];
-            let (Some(p), Some(q), Some(r), Some(s)) = (corner(d, a), corner(a, c), corner(c, b), corner(b, d))
+            let (Some(p), Some(q), Some(r), Some(s)) =
+                (corner(d, a), corner(a, c), corner(c, b), corner(b, d))
             else {
                 continue;
             };
@@ -95,7 +96,8 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
     found.truncate(CHECKED);
     for candidate in found.iter_mut().filter(|candidate| candidate.frames() == 0) {
         let shape = rectangle(&candidate.corners, width, height);
-        let oddness = shape.map_or(0.5, |shape| 0.45 * shape.skew.min(0.5) + 0.9 * shape.strangeness.min(0.5));
+        let oddness =
+            shape.map_or(0.5, |shape| 0.55 * shape.skew.min(0.5) + 0.95 * shape.strangeness.min(0.5));
         candidate.rough_score -= oddness;
     }
     found.sort_by(|a, b| b.rough_score.total_cmp(&a.rough_score));
@@ -140,9 +142,7 @@ fn judged(
     }
     let is_frame = sides.map(|side| lines[side].is_frame);
     let frames = is_frame.iter().filter(|is_frame| **is_frame).count();
-    let inside = |[x, y]: [f32; 2]| {
-        (-2.0..=width + 1.0).contains(&x) && (-2.0..=height + 1.0).contains(&y)
-    };
+    let inside = |[x, y]: [f32; 2]| (-2.0..=width + 1.0).contains(&x) && (-2.0..=height + 1.0).contains(&y);
     let outside = corners.iter().filter(|corner| !inside(**corner)).count();
     let length = |n: usize| distance(corners[n], corners[(n + 1) % 4]);
     let (one, other) = (length(0) + length(2), length(1) + length(3));
@@ -181,7 +181,7 @@ fn judged(
     }
     // In the proportions that the weights of `score` have.
     candidate.rough_score =
-        mean - 0.4 * beyond + 0.45 * area.min(1.0).sqrt() - 0.2 * frames as f32 - 0.05 * outside as f32;
+        mean - 0.6 * beyond + 0.58 * area.min(1.0).sqrt() - 0.15 * frames as f32 - 0.1 * outside as f32;
     Some(candidate)
 }
 

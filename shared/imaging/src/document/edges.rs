@@ -59,16 +59,20 @@ impl Edges {
 
     pub fn at(&self, x: i32, y: i32) -> Edge {
         match (usize::try_from(x), usize::try_from(y)) {
-            (Ok(x), Ok(y)) if x < self.width => self.cells.get(y * self.width + x).copied().unwrap_or_default(),
+            (Ok(x), Ok(y)) if x < self.width => {
+                self.cells.get(y * self.width + x).copied().unwrap_or_default()
+            }
             _ => Edge::default(),
         }
     }
 
     /// With their places.
     pub fn all(&self) -> impl Iterator<Item = ([f32; 2], Edge)> + '_ {
-        self.cells.iter().enumerate().filter(|(_, edge)| edge.is_there()).map(|(place, edge)| {
-            ([(place % self.width) as f32, (place / self.width) as f32], *edge)
-        })
+        self.cells
+            .iter()
+            .enumerate()
+            .filter(|(_, edge)| edge.is_there())
+            .map(|(place, edge)| ([(place % self.width) as f32, (place / self.width) as f32], *edge))
     }
 
     /// Share of pixels that are edges, in the square of `2·half` pixels around a point, 0..1.

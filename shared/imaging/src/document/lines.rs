@@ -127,7 +127,8 @@ impl Ruled {
     fn run(&self) -> (f32, f32, f32) {
         let (mut best, mut sum, mut start) = ((0.0, 0, 0), 0.0f32, 0);
         for step in 1..self.rising.len() {
-            let edge = self.rising[step] > self.rising[step - 1] || self.falling[step] > self.falling[step - 1];
+            let edge =
+                self.rising[step] > self.rising[step - 1] || self.falling[step] > self.falling[step - 1];
             sum += if edge { 1.0 } else { -1.0 };
             if sum < 0.0 {
                 (sum, start) = (0.0, step);
@@ -180,7 +181,8 @@ pub(super) fn lines(edges: &Edges) -> Vec<Ruled> {
         let (_, from, to) = ruled.run();
         let ends = [ruled.line.point(from), ruled.line.point(to)];
         let known = kept.iter().any(|other| {
-            other.line.parallel(&ruled.line) > 0.998 && ends.iter().all(|end| other.line.aside(*end).abs() < 1.5)
+            other.line.parallel(&ruled.line) > 0.998
+                && ends.iter().all(|end| other.line.aside(*end).abs() < 1.5)
         });
         if !known {
             kept.push(ruled);
@@ -198,12 +200,15 @@ fn voted(edges: &Edges) -> Vec<Line> {
     let reach = (edges.width as f32).hypot(edges.height as f32).ceil() as usize + 1;
     let distances = 2 * reach + 1;
     let step = PI / DIRECTIONS as f32;
-    let turns: Vec<[f32; 2]> = (0..DIRECTIONS).map(|n| (n as f32 * step).sin_cos()).map(|(s, c)| [c, s]).collect();
+    let turns: Vec<[f32; 2]> =
+        (0..DIRECTIONS).map(|n| (n as f32 * step).sin_cos()).map(|(s, c)| [c, s]).collect();
     let mut votes = vec![0u16; DIRECTIONS * distances];
     for ([x, y], edge) in edges.all() {
         let direction = edge.across[1].atan2(edge.across[0]).rem_euclid(PI);
         let nearest = (direction / step).round() as usize;
-        for index in (nearest + DIRECTIONS - DOUBT..=nearest + DIRECTIONS + DOUBT).map(|index| index % DIRECTIONS) {
+        for index in
+            (nearest + DIRECTIONS - DOUBT..=nearest + DIRECTIONS + DOUBT).map(|index| index % DIRECTIONS)
+        {
             let Some([cos, sin]) = turns.get(index) else { continue };
             let distance = (x * cos + y * sin + reach as f32).round() as usize;
             if let Some(cell) = votes.get_mut(index * distances + distance) {

@@ -75,7 +75,8 @@ impl Outline {
             issues.push(issue.at(self.corners.into_iter().collect()));
         }
         if !self.others.is_empty() {
-            let issue = QualityIssue::new("several_documents", "More than one document is in the picture", 0.4);
+            let issue =
+                QualityIssue::new("several_documents", "More than one document is in the picture", 0.4);
             issues.push(issue.at(self.corners.into_iter().chain(self.others.iter().copied()).collect()));
         }
         issues
@@ -211,7 +212,8 @@ fn border_strips(corners: &Polygon, width: f32, height: f32) -> Vec<Polygon> {
         along(1, &|point| point[0] <= near).map(|(from, to)| box_of(0.0, from, deep, to)),
         along(1, &|point| point[0] >= width - near).map(|(from, to)| box_of(width - deep, from, width, to)),
         along(0, &|point| point[1] <= near).map(|(from, to)| box_of(from, 0.0, to, deep)),
-        along(0, &|point| point[1] >= height - near).map(|(from, to)| box_of(from, height - deep, to, height)),
+        along(0, &|point| point[1] >= height - near)
+            .map(|(from, to)| box_of(from, height - deep, to, height)),
     ]
     .into_iter()
     .flatten()
@@ -369,7 +371,9 @@ mod tests {
         let found = find_document(&picture).unwrap();
         let flat = rectified(&picture, &found, 800).expect("an outline");
         let (width, height) = (flat.picture.width() as f32, flat.picture.height() as f32);
-        for (corner, wanted) in [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]].into_iter().zip(truth) {
+        for (corner, wanted) in
+            [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]].into_iter().zip(truth)
+        {
             let [x, y] = flat.to_original(corner);
             assert!((x - wanted[0]).hypot(y - wanted[1]) < 6.0, "{x},{y} for {wanted:?}");
             let [u, v] = flat.from_original([x, y]);

@@ -59,7 +59,8 @@ fn stepped(side: &Line, from: [f32; 2], to: [f32; 2], fine: &RgbImage, reach: f3
         if height < 3.0 {
             continue;
         }
-        let around = |place: Option<usize>| place.and_then(|place| rise.get(place)).copied().unwrap_or(height);
+        let around =
+            |place: Option<usize>| place.and_then(|place| rise.get(place)).copied().unwrap_or(height);
         let (before, after) = (around(best.checked_sub(1)), around(best.checked_add(1)));
         // The top of the parabola through three steps.
         let bend = before - 2.0 * height + after;

@@ -63,12 +63,12 @@ pub(super) fn rectangle(corners: &Polygon, width: f32, height: f32) -> Option<Re
 
 fn view(corners: &Polygon, width: f32, height: f32, focal: f64) -> Option<Rectangle> {
     let focal = focal * f64::from(width.max(height));
-    let rays = corners.map(|[x, y]| {
-        [f64::from(x - width / 2.0) / focal, f64::from(y - height / 2.0) / focal, 1.0]
-    });
+    let rays =
+        corners.map(|[x, y]| [f64::from(x - width / 2.0) / focal, f64::from(y - height / 2.0) / focal, 1.0]);
     let [m1, m2, m3, m4] = rays;
     // Zhang and He 2007: of a rectangle's corners, two sides as directions in space. m1 m2 m4 m3 there.
-    let ratio = |numerator: f64, denominator: f64| (denominator.abs() > 1e-12).then(|| numerator / denominator);
+    let ratio =
+        |numerator: f64, denominator: f64| (denominator.abs() > 1e-12).then(|| numerator / denominator);
     let k2 = ratio(dot(cross(m1, m3), m4), dot(cross(m2, m3), m4))?;
     let k3 = ratio(dot(cross(m1, m3), m2), dot(cross(m4, m3), m2))?;
     let across = [0, 1, 2].map(|axis| k2 * m2[axis] - m1[axis]);
