@@ -211,11 +211,27 @@ pub struct SideReading {
 /// Something about the picture that makes reading or judging it harder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QualityIssue {
-    /// `low_resolution`, `blurred`, `too_dark`, `too_bright`, `glare`, `no_text`.
+    /// `low_resolution`, `blurred`, `too_dark`, `too_bright`, `glare`, `cut_off`, `too_far`,
+    /// `document_not_found`, `several_documents`, `no_text`.
     pub code: String,
     pub message: String,
     /// 0 (no problem) .. 1 (unusable)
     pub severity: f32,
+    /// Where, in pixels of the upright picture; absent where it is all of it or nowhere in particular.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Vec<Vec<f32>>>)]
+    pub places: Vec<Polygon>,
+}
+
+impl QualityIssue {
+    pub fn new(code: &str, message: impl Into<String>, severity: f32) -> Self {
+        Self { code: code.to_owned(), message: message.into(), severity, places: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn at(self, places: Vec<Polygon>) -> Self {
+        Self { places, ..self }
+    }
 }
 
 // ---------------------------------------------------------------- face_match

@@ -45,7 +45,7 @@ pub(super) struct Validation {
     /// What the person may do about it, the weightiest first.
     recommendations: Vec<&'static str>,
     /// The document's corners in pixels of the upright picture, from the top left clockwise; absent where no
-    /// outline stands out.
+    /// outline stands out. A corner beyond the picture's border is where the document's sides would meet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Vec<f32>>>)]
     document: Option<Polygon>,
@@ -112,10 +112,9 @@ fn look(bytes: Bytes, role: ImageRole) -> Result<Validation, ImageError> {
         issues.extend(selfie_issues(&small, width_px, height_px));
     } else {
         issues.extend(document_issues(&small, width_px, height_px));
-        let outline = find_document(&small)?;
+        let outline = find_document(&small)?.scaled(width_px as f32 / small.width() as f32);
         issues.extend(outline.issues());
-        let ratio = width_px as f32 / small.width() as f32;
-        document = outline.corners.map(|corners| corners.map(|[x, y]| [x * ratio, y * ratio]));
+        document = outline.corners;
     }
     issues.sort_by(|a, b| b.severity.total_cmp(&a.severity));
     let worst = issues.first().map_or(0.0, |issue| issue.severity);
@@ -140,6 +139,7 @@ fn recommendation(issue: &str) -> Option<&'static str> {
         "blurred" => "Hold the phone still, wait until it is in focus, and clean the lens.",
         "cut_off" => "Move back until all four corners of the document are in the picture.",
         "too_far" => "Come closer: the document should fill most of the picture.",
+        "several_documents" => "Take away the other documents, or photograph one at a time.",
         "document_not_found" => "Put the document on a plain surface of another colour.",
         _ => return None,
     })

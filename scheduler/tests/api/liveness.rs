@@ -11,7 +11,7 @@ use txid_shared::partial::{
 const PATH: &str = "/v1/identity/liveness";
 
 fn result(outcome: LivenessOutcome, frames: Vec<FrameReading>) -> StageResult {
-    let issues = vec![QualityIssue { code: "x".to_owned(), message: String::new(), severity: 0.1 }];
+    let issues = vec![QualityIssue::new("x", "", 0.1)];
     let judged_frame = (!frames.is_empty()).then_some(0);
     StageResult::Liveness(LivenessResult {
         outcome,

@@ -7,13 +7,16 @@ mod document;
 mod jpeg;
 mod measure;
 mod perceptual;
+mod places;
 mod quality;
 mod resample;
 mod source;
 mod warp;
 
 pub use crop::{crop_jpeg, crop_jpeg_of_polygon};
-pub use document::{Outline, find_document};
+pub use document::{
+    DocumentShape, EVIDENCE, Outline, Rectified, document_candidates, find_document, rectified,
+};
 pub use jpeg::{JpegStructure, QuantizationTable};
 pub use measure::{Exposure, exposure, luminance, sharpness};
 pub use perceptual::perceptual_hash;

@@ -1,7 +1,8 @@
 //! What in the picture of a document makes reading harder, in words for whoever took it.
 
+use crate::places::{blurred, burnt_out};
 use crate::{Exposure, RgbImage, exposure, luminance, sharpness};
-use txid_shared::partial::QualityIssue;
+use txid_shared::partial::{Polygon, QualityIssue};
 
 /// The contract's least size, in either orientation.
 const LEAST_LONGER_PX: u32 = 1280;
@@ -49,11 +50,17 @@ pub fn document_issues(small: &RgbImage, width: u32, height: u32) -> Vec<Quality
     let grey = luminance(small);
     let light = exposure(&grey);
     found.light(&light);
+    let ratio = longer as f32 / small.width().max(small.height()).max(1) as f32;
+    let scaled = |places: Vec<Polygon>| {
+        places.into_iter().map(|place| place.map(|point| point.map(|value| value * ratio))).collect()
+    };
     if light.bright > GLARE_SHARE && light.mean < GLARE_MEAN {
-        let message = "Light is reflected by the document; tilt it a little".to_owned();
-        found.tell("glare", message, light.bright * 5.0);
+        let message = "Light is reflected by the document; tilt it a little";
+        found.tell("glare", message, light.bright * 5.0).places = scaled(burnt_out(&grey));
     }
-    found.focus(sharpness(&grey, MEASURED_SIDE_PX), LEAST_SHARPNESS);
+    if let Some(issue) = found.focus(sharpness(&grey, MEASURED_SIDE_PX), LEAST_SHARPNESS) {
+        issue.places = scaled(blurred(&grey, LEAST_SHARPNESS));
+    }
     found.0
 }
 
@@ -61,24 +68,24 @@ pub fn document_issues(small: &RgbImage, width: u32, height: u32) -> Vec<Quality
 struct Found(Vec<QualityIssue>);
 
 impl Found {
-    fn tell(&mut self, code: &str, message: String, severity: f32) {
-        self.0.push(QualityIssue { code: code.to_owned(), message, severity: severity.clamp(0.0, 1.0) });
+    fn tell(&mut self, code: &str, message: impl Into<String>, severity: f32) -> &mut QualityIssue {
+        self.0.push(QualityIssue::new(code, message, severity.clamp(0.0, 1.0)));
+        let last = self.0.len() - 1;
+        &mut self.0[last]
     }
 
     fn light(&mut self, light: &Exposure) {
         if light.mean < LEAST_MEAN {
             let severity = 1.0 - light.mean / LEAST_MEAN;
-            self.tell("too_dark", "The picture is dark; use more light".to_owned(), severity);
+            self.tell("too_dark", "The picture is dark; use more light", severity);
         }
         if light.mean > MOST_MEAN && light.contrast < 0.1 {
-            self.tell("too_bright", "The picture is washed out; use less light".to_owned(), 0.6);
+            self.tell("too_bright", "The picture is washed out; use less light", 0.6);
         }
     }
 
-    fn focus(&mut self, sharp: f32, least: f32) {
-        if sharp < least {
-            let message = "The picture is blurred; hold still and focus".to_owned();
-            self.tell("blurred", message, 1.0 - sharp / least);
-        }
+    fn focus(&mut self, sharp: f32, least: f32) -> Option<&mut QualityIssue> {
+        let message = "The picture is blurred; hold still and focus";
+        (sharp < least).then(|| self.tell("blurred", message, 1.0 - sharp / least))
     }
 }

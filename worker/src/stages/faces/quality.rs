@@ -77,11 +77,7 @@ impl FaceQuality {
         ]
         .into_iter()
         .filter(|(_, _, score)| *score < 0.5)
-        .map(|(code, message, score)| QualityIssue {
-            code: code.to_owned(),
-            message: message.to_owned(),
-            severity: 1.0 - score,
-        })
+        .map(|(code, message, score)| QualityIssue::new(code, message, 1.0 - score))
         .collect()
     }
 }

@@ -73,7 +73,8 @@ impl Ocr {
         for (image, source) in input.images.document_sides() {
             let picture = source.decoded()?;
             let small = source.scaled(DOCUMENT_MEASURED_PX)?;
-            let outline = find_document(&small)?.scaled_to(&small, &picture);
+            let ratio = picture.width() as f32 / small.width().max(1) as f32;
+            let outline = find_document(&small)?.scaled(ratio);
             let side = side::read_side(&picture, &outline, charset, engine)?;
             let mut issues = document_issues(&small, picture.width(), picture.height());
             issues.extend(side.no_text());

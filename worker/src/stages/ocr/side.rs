@@ -56,9 +56,8 @@ impl Side {
     }
 
     pub fn no_text(&self) -> Option<QualityIssue> {
-        let (code, message) = ("no_text".to_owned(), "No text was found".to_owned());
         let none = self.lines.is_empty() && self.zone.is_none();
-        none.then_some(QualityIssue { code, message, severity: 1.0 })
+        none.then(|| QualityIssue::new("no_text", "No text was found", 1.0))
     }
 
     /// How much was read: a zone, then characters by their confidence.
