@@ -3,7 +3,7 @@
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
 use super::mrz::{Part, dimensions, part_place};
 use super::side::Side;
-use super::visual::{self, Kind, VisualField};
+use super::visual::{self, Kind, SideText, Told, VisualField};
 use super::zone::Zone;
 use super::{compare, countries, letters};
 use jiff::civil::Date;
@@ -11,25 +11,30 @@ use std::collections::BTreeMap;
 use txid_shared::partial::{Agreement, Field, FieldComparison, FieldSource, Mrz, OcrResult, Polygon};
 use txid_shared::words::ImageRole;
 
-/// Fewer labelled fields than this without a machine-readable zone do not make a document: a
-/// letterhead has an address, too.
-const LEAST_LABELLED_FIELDS: usize = 3;
-
-/// Puts the sides together. `sides` of the result (rotation, quality) is the caller's.
-pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
+/// Puts the sides together. `told` is what the caller says of the document; `sides` of the result
+/// (rotation, quality) is the caller's.
+pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> OcrResult {
     let zone = sides
         .iter()
         .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?)))
         .max_by_key(|(_, zone)| (zone.decoded.valid, (zone.decoded.confidence * 1e4) as u32));
-    let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
-    for (role, side) in sides {
-        for field in visual::fields(&side.lines, today) {
-            let Some(line) = side.lines.get(field.line) else { continue };
-            printed.entry(field.kind).or_insert((*role, field, line.place.corners()));
-        }
-    }
-    if zone.is_none() && printed.len() < LEAST_LABELLED_FIELDS {
+    let issuer = zone.map(|(_, zone)| mrz_fields(&zone.decoded, today));
+    let issuer = issuer.and_then(|fields| Some((fields.issuer?, fields.document_code?)));
+    let told = Told { zone: issuer.as_ref().map(|(issuer, code)| (issuer.as_str(), code.as_str())), ..*told };
+    let texts: Vec<SideText<'_>> =
+        sides.iter().map(|(_, side)| SideText { lines: &side.lines, frame: None }).collect();
+    let mut read = visual::read(&texts, &told, today);
+    if zone.is_none() && !read.is_document {
         return OcrResult::default();
+    }
+    if let Some((_, zone)) = zone {
+        as_zone_says(&mut read.fields, &mrz_fields(&zone.decoded, today));
+    }
+    let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
+    for (kind, (side, field)) in &read.fields {
+        let Some((role, side)) = sides.get(*side) else { continue };
+        let Some(line) = side.lines.get(field.line) else { continue };
+        printed.insert(*kind, (*role, field.clone(), line.place.corners()));
     }
     let mut result = OcrResult { readable: true, ..OcrResult::default() };
     for (kind, (image, field, polygon)) in &printed {
@@ -43,8 +48,48 @@ pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
         add_zone(&mut result, image, zone, today);
         result.mrz = Some(described(image, zone));
     }
+    add_document_number(&mut result);
     add_full_name(&mut result);
+    visual::check(&read, &mut result, today);
     result
+}
+
+/// What the zone tells about printed values whose field the print leaves open: which of two names
+/// without labels is the last one, and whether a number is the document's or the person's.
+fn as_zone_says(printed: &mut BTreeMap<Kind, (usize, VisualField)>, zone: &MrzFields) {
+    let agrees = |name: &Option<String>, field: Option<&(usize, VisualField)>| {
+        let (Some(name), Some((_, field))) = (name, field) else { return false };
+        compare::names(name, &field.value) == Agreement::Match
+    };
+    let (first, last) = (printed.get(&Kind::FirstName), printed.get(&Kind::LastName));
+    if agrees(&zone.last_name, first) && agrees(&zone.first_name, last) && !agrees(&zone.last_name, last) {
+        let (first, last) = (printed.remove(&Kind::FirstName), printed.remove(&Kind::LastName));
+        for (kind, swapped) in [(Kind::LastName, first), (Kind::FirstName, last)] {
+            if let Some((side, field)) = swapped {
+                printed.insert(kind, (side, VisualField { kind, ..field }));
+            }
+        }
+    }
+    let is_personal = |number: &str| {
+        let same = |data: &Option<String>| {
+            data.as_ref().is_some_and(|data| compare::numbers(data, number) == Agreement::Match)
+        };
+        (same(&zone.optional_data) || same(&zone.more_optional_data))
+            && zone.document_number.as_deref() != Some(number)
+    };
+    if printed.get(&Kind::DocumentNumber).is_some_and(|(_, field)| is_personal(&field.value))
+        && let Some((side, field)) = printed.remove(&Kind::DocumentNumber)
+    {
+        let kind = Kind::PersonalNumber;
+        printed.entry(kind).or_insert((side, VisualField { kind, ..field }));
+    }
+}
+
+/// Where a card has one number, the person's, it is what people call the document's.
+fn add_document_number(result: &mut OcrResult) {
+    if let Some(personal) = result.fields.get("personal_number").cloned() {
+        result.fields.entry("document_number".to_owned()).or_insert(personal);
+    }
 }
 
 /// One field of the zone: name, part, normalised value, how it compares with print.

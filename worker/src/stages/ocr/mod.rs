@@ -30,6 +30,7 @@ use std::sync::OnceLock;
 use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
+use visual::Told;
 
 /// Why a side could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,9 @@ impl Ocr {
             });
             sides.push((image, side));
         }
-        let mut result = assemble::assemble(&sides, (self.today)());
+        let told =
+            Told { country: input.country.as_deref(), document: input.document_type, ..Told::default() };
+        let mut result = assemble::assemble(&sides, &told, (self.today)());
         result.sides = readings;
         Ok(result)
     }

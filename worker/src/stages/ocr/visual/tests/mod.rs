@@ -1,0 +1,73 @@
+//! Pairing labels with values, and whole documents as tables of lines.
+
+mod tables;
+
+use super::*;
+use jiff::civil::date;
+
+const TODAY: Date = date(2025, 11, 22);
+
+fn line(text: &str, left: f32, top: f32) -> TextLine {
+    TextLine::for_test(text, [left, top, left + 14.0 * text.chars().count() as f32, top + 30.0])
+}
+
+fn fields(lines: &[TextLine], today: Date) -> Vec<VisualField> {
+    let printed = read(&[SideText { lines, frame: None }], &Told::default(), today);
+    printed.fields.into_values().map(|(_, field)| field).collect()
+}
+
+fn value_of(fields: &[VisualField], kind: Kind) -> Option<&str> {
+    fields.iter().find(|field| field.kind == kind).map(|field| field.value.as_str())
+}
+
+#[test]
+fn values_stand_below_their_labels_in_columns() {
+    let lines = [
+        line("Doğulduğu tarix/Date of birth", 641.0, 667.0),
+        line("Fardi identifikasiya nömrəsi/Personal No", 1036.0, 665.0),
+        line("Cinsi/Sex", 1630.0, 664.0),
+        line("14.08.1994", 645.0, 716.0),
+        line("5188L2V", 1043.0, 715.0),
+        line("K/M", 1630.0, 705.0),
+        line("Doğulduğu yer/Place of birth", 641.0, 763.0),
+        line("AZƏRBAYCAN/AZE", 647.0, 809.0),
+    ];
+    let found = fields(&lines, TODAY);
+    assert_eq!(value_of(&found, Kind::DateOfBirth), Some("1994-08-14"));
+    assert_eq!(value_of(&found, Kind::PersonalNumber), Some("5188L2V"));
+    assert_eq!(value_of(&found, Kind::Gender), Some("M"));
+    assert_eq!(value_of(&found, Kind::PlaceOfBirth), Some("AZƏRBAYCAN/AZE"));
+}
+
+#[test]
+fn values_stand_beside_their_labels_and_addresses_go_on() {
+    let lines = [
+        line("N°", 62.0, 66.0),
+        line("AB123456", 112.0, 60.0),
+        line("Adresse", 62.0, 320.0),
+        line("12 RUE IBN BATTOUTA", 200.0, 318.0),
+        line("MAARIF CASABLANCA", 200.0, 360.0),
+        line("Sexe", 62.0, 490.0),
+        line("F", 150.0, 488.0),
+    ];
+    let found = fields(&lines, TODAY);
+    assert_eq!(value_of(&found, Kind::DocumentNumber), Some("AB123456"));
+    assert_eq!(value_of(&found, Kind::Address), Some("12 RUE IBN BATTOUTA, MAARIF CASABLANCA"));
+    assert_eq!(value_of(&found, Kind::Gender), Some("F"));
+}
+
+#[test]
+fn a_value_that_cannot_be_the_field_is_left_alone() {
+    let lines = [line("Date of birth", 100.0, 100.0), line("CASABLANCA", 100.0, 140.0)];
+    assert!(fields(&lines, TODAY).is_empty());
+    assert!(
+        fields(&[line("CAFE DE LA GARE", 10.0, 10.0), line("MENU 12,50", 10.0, 60.0)], TODAY).is_empty()
+    );
+}
+
+#[test]
+fn unsure_lines_are_not_fields() {
+    let mut lines = [line("Surname", 100.0, 100.0), line("ERIKSSON", 100.0, 140.0)];
+    lines[1].confidence = 0.4;
+    assert!(fields(&lines, TODAY).is_empty());
+}
