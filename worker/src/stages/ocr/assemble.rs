@@ -220,3 +220,47 @@ fn add_full_name(result: &mut OcrResult) {
     };
     result.fields.entry("full_name".to_owned()).or_insert(full);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: Kind, value: &str) -> (Kind, (usize, VisualField)) {
+        (kind, (0, VisualField::for_test(kind, value)))
+    }
+
+    #[test]
+    fn the_zone_tells_which_unlabelled_name_is_the_last_one() {
+        let zone = MrzFields {
+            last_name: Some("EL AMRANI".into()),
+            first_name: Some("YOUSSEF".into()),
+            ..MrzFields::default()
+        };
+        let value = |printed: &BTreeMap<Kind, (usize, VisualField)>, kind| printed[&kind].1.value.clone();
+        let mut swapped: BTreeMap<_, _> =
+            [field(Kind::FirstName, "El Amrani"), field(Kind::LastName, "Youssef")].into();
+        as_zone_says(&mut swapped, &zone);
+        assert_eq!(value(&swapped, Kind::LastName), "El Amrani");
+        assert_eq!(value(&swapped, Kind::FirstName), "Youssef");
+        // Another person's names stay where they are, and conflict.
+        let mut other: BTreeMap<_, _> =
+            [field(Kind::FirstName, "Benali"), field(Kind::LastName, "Youssef")].into();
+        as_zone_says(&mut other, &zone);
+        assert_eq!(value(&other, Kind::FirstName), "Benali");
+    }
+
+    #[test]
+    fn the_zone_tells_a_persons_number_from_the_documents() {
+        let zone = MrzFields {
+            document_number: Some("123456789".into()),
+            more_optional_data: Some("784198012345678".into()),
+            ..MrzFields::default()
+        };
+        let mut printed: BTreeMap<_, _> = [field(Kind::DocumentNumber, "784198012345678")].into();
+        as_zone_says(&mut printed, &zone);
+        assert!(printed.contains_key(&Kind::PersonalNumber) && !printed.contains_key(&Kind::DocumentNumber));
+        let mut own: BTreeMap<_, _> = [field(Kind::DocumentNumber, "123456789")].into();
+        as_zone_says(&mut own, &zone);
+        assert!(own.contains_key(&Kind::DocumentNumber));
+    }
+}

@@ -89,3 +89,75 @@ fn change(result: &mut OcrResult, field: &str, change: impl Fn(f32) -> f32) {
         field.confidence = change(field.confidence).clamp(0.0, 1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SideText, Told, read};
+    use super::*;
+    use crate::stages::ocr::lines::TextLine;
+    use jiff::civil::date;
+    use txid_shared::words::ImageRole;
+
+    const TODAY: Date = date(2025, 11, 22);
+
+    /// A South African card of which these lines are read.
+    fn checked(number: &str, birth: &str, gender: &str) -> OcrResult {
+        let texts = [
+            "REPUBLIC OF SOUTH AFRICA".to_owned(),
+            "NATIONAL IDENTITY CARD".to_owned(),
+            "Surname: MOKOENA".to_owned(),
+            format!("Identity Number: {number}"),
+            format!("Date of Birth: {birth}"),
+            format!("Sex: {gender}"),
+        ];
+        let lines: Vec<TextLine> = texts
+            .iter()
+            .enumerate()
+            .map(|(i, text)| {
+                let top = i as f32 * 60.0;
+                TextLine::for_test(text, [0.0, top, 15.0 * text.len() as f32, top + 30.0])
+            })
+            .collect();
+        let printed = read(&[SideText { lines: &lines, frame: None }], &Told::default(), TODAY);
+        assert!(printed.is_document);
+        let mut result = OcrResult { readable: true, ..OcrResult::default() };
+        for (kind, (_, field)) in &printed.fields {
+            let (value, raw, confidence) = (field.value.clone(), field.raw.clone(), field.confidence);
+            let (source, image) = (FieldSource::Visual, ImageRole::DocumentFront);
+            let field = Field { value, raw, confidence, source, image, polygon: Default::default() };
+            result.fields.insert(kind.as_str().to_owned(), field);
+        }
+        check(&printed, &mut result, TODAY);
+        result
+    }
+
+    fn holds(result: &OcrResult, rule: &str) -> Option<bool> {
+        result.field_checks.iter().find(|check| check.rule == rule).map(|check| check.holds)
+    }
+
+    #[test]
+    fn a_number_that_agrees_with_the_card_is_surer_and_one_that_does_not_is_told() {
+        let good = checked("8001015009087", "01 JAN 1980", "M");
+        for rule in ["pattern", "check_digit", "birth_in_number", "gender_in_number", "age"] {
+            assert_eq!(holds(&good, rule), Some(true), "{rule}");
+        }
+        // One digit changed, or misread: the value stays as read.
+        let wrong = checked("8001015009187", "01 JAN 1980", "M");
+        assert_eq!(holds(&wrong, "check_digit"), Some(false));
+        assert_eq!(wrong.fields["document_number"].value, "8001015009187");
+        assert!(wrong.fields["document_number"].confidence < 0.7 * good.fields["document_number"].confidence);
+        let other_birth = checked("8001015009087", "01 JAN 1981", "M");
+        assert_eq!(holds(&other_birth, "birth_in_number"), Some(false));
+        assert!(other_birth.fields["date_of_birth"].confidence < good.fields["date_of_birth"].confidence);
+        assert_eq!(holds(&checked("8001015009087", "01 JAN 1980", "F"), "gender_in_number"), Some(false));
+    }
+
+    #[test]
+    fn a_look_alike_in_a_number_is_read_and_kept_in_the_raw_text() {
+        let read = checked("80O1015009087", "01 JAN 1980", "M");
+        let number = &read.fields["document_number"];
+        assert_eq!((number.value.as_str(), number.raw.as_str()), ("8001015009087", "80O1015009087"));
+        let exact = checked("8001015009087", "01 JAN 1980", "M");
+        assert!(number.confidence < exact.fields["document_number"].confidence);
+    }
+}

@@ -5,6 +5,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+/// Words of the longest labels, and one more.
+const MOST_WORDS: usize = 12;
+
 /// What a label announces. The names are the contract's field names; `ignored` announces nothing
 /// that we report, and some announce two fields at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -100,6 +103,7 @@ struct Phrase {
     /// Folded, one space between words.
     text: String,
     words: usize,
+    letters: Letters,
     /// Of the document's own template, which knows better.
     own: bool,
 }
@@ -108,7 +112,8 @@ impl Phrase {
     // Parted as lines are parted: `jusqu'au` is one word there, too.
     fn of(kind: Kind, label: &str, own: bool) -> Self {
         let words: Vec<String> = words(label).into_iter().map(|(_, word)| word).collect();
-        Self { kind, words: words.len(), text: words.join(" "), own }
+        let text = words.join(" ");
+        Self { kind, words: words.len(), letters: Letters::of(&text), text, own }
     }
 }
 
@@ -225,15 +230,25 @@ impl Dictionary {
         let words: Vec<(usize, String)> = words(line);
         let skipped = usize::from(words.len() > 1 && words.first().is_some_and(|(_, word)| is_field_number(word)));
         let words = words.get(skipped..)?;
+        // By count of words: the line's beginning.
+        let mut starts: Vec<(String, Letters)> = Vec::new();
+        for (_, word) in words.iter().take(MOST_WORDS) {
+            let text = starts.last().map_or_else(|| word.clone(), |(before, _)| format!("{before} {word}"));
+            starts.push((text.clone(), Letters::of(&text)));
+        }
         let mut best: Option<(&Phrase, f32)> = None;
         for phrase in self.phrases.iter().filter(|phrase| phrase.words < words.len()) {
-            let start: Vec<&str> = words.iter().take(phrase.words).map(|(_, word)| word.as_str()).collect();
-            // A number behind a label is its value, not a misread word of a longer label.
-            let is_number = |word: &&&str| word.bytes().all(|byte| byte.is_ascii_digit());
-            if start.last().filter(is_number).is_some_and(|number| phrase.text.split(' ').next_back() != Some(number)) {
+            let Some((start, letters)) = phrase.words.checked_sub(1).and_then(|at| starts.get(at)) else { continue };
+            if letters.edits_to(phrase.letters) > tolerated(phrase.text.len()) {
                 continue;
             }
-            let Some(likeness) = likeness(&start.join(" "), &phrase.text) else { continue };
+            // A number behind a label is its value, not a misread word of a longer label.
+            let last_word = |text: &str| text.rsplit(' ').next().unwrap_or("").to_owned();
+            let number = Some(last_word(start)).filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+            if number.is_some_and(|number| last_word(&phrase.text) != number) {
+                continue;
+            }
+            let Some(likeness) = likeness(start, &phrase.text) else { continue };
             let better = best.is_none_or(|(before, least)| {
                 (phrase.words, likeness, phrase.own) > (before.words, least, before.own)
             });
@@ -271,8 +286,10 @@ impl Dictionary {
     }
 
     fn best_match(&self, text: &str) -> Option<(&Phrase, f32)> {
+        let letters = Letters::of(text);
         self.phrases
             .iter()
+            .filter(|phrase| letters.edits_to(phrase.letters) <= tolerated(phrase.text.len()))
             .filter_map(|phrase| Some((phrase, likeness(text, &phrase.text)?)))
             .max_by(|a, b| (a.1, a.0.own).partial_cmp(&(b.1, b.0.own)).unwrap_or(std::cmp::Ordering::Equal))
     }
@@ -363,10 +380,41 @@ fn without_number(part: &str) -> String {
     }
 }
 
+/// How many letters of so many may be misread.
+const fn tolerated(letters: usize) -> usize {
+    match letters {
+        0..=4 => 0,
+        5..=9 => 1,
+        _ => letters / 5,
+    }
+}
+
+/// Which letters a text has: two texts differ in at least half as many edits as in letters, which
+/// spares most comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Letters(u64);
+
+impl Letters {
+    pub fn of(text: &str) -> Self {
+        let bit = |c: char| match c {
+            'A'..='Z' => 1 << (c as u32 - 'A' as u32),
+            '0'..='9' => 1 << (26 + c as u32 - '0' as u32),
+            ' ' => 0,
+            _ => 1 << (36 + c as u32 % 28),
+        };
+        Self(text.chars().fold(0, |all, c| all | bit(c)))
+    }
+
+    /// At least so many edits are between the two texts.
+    pub const fn edits_to(self, other: Self) -> usize {
+        (self.0 ^ other.0).count_ones().div_ceil(2) as usize
+    }
+}
+
 /// `None` where the two differ in more than a fifth of their letters (in any for four or fewer).
 pub fn likeness(text: &str, phrase: &str) -> Option<f32> {
     let (length, wanted) = (text.chars().count(), phrase.chars().count());
-    let tolerated = if wanted <= 4 { 0 } else { (wanted / 5).max(1) };
+    let tolerated = tolerated(wanted);
     if length.abs_diff(wanted) > tolerated {
         return None;
     }

@@ -56,6 +56,12 @@ impl VisualField {
         let confidence = confidence * value.soundness;
         Self { kind, value: value.text.clone(), raw, confidence, line, fits: value.fits, said: value.said.clone() }
     }
+
+    #[cfg(test)]
+    pub fn for_test(kind: Kind, value: &str) -> Self {
+        let (value, raw) = (value.to_owned(), value.to_owned());
+        Self { kind, value, raw, confidence: 0.9, line: 0, fits: None, said: None }
+    }
 }
 
 /// What was read on one side.

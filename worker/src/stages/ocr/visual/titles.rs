@@ -1,7 +1,7 @@
 //! What a document says it is: titles of documents, names of states, and words of things that look
 //! like documents and are none.
 
-use super::labels::{likeness, words};
+use super::labels::{Letters, likeness, words};
 use super::templates::{Template, phrases};
 use crate::stages::ocr::lines::TextLine;
 use serde::Deserialize;
@@ -29,8 +29,14 @@ enum Meaning {
     Label,
 }
 
+struct Known {
+    phrase: String,
+    letters: Letters,
+    meaning: Meaning,
+}
+
 /// Phrases without spaces (recognisers lose them in spaced-out titles) by their length in bytes.
-static KNOWN: LazyLock<BTreeMap<usize, Vec<(String, Meaning)>>> = LazyLock::new(|| {
+static KNOWN: LazyLock<BTreeMap<usize, Vec<Known>>> = LazyLock::new(|| {
     // Part of the program, and a test parses it.
     let vocabulary = toml::from_str(include_str!("titles.toml"))
         .unwrap_or(Vocabulary { documents: Vec::new(), states: Vec::new(), others: Vec::new() });
@@ -46,9 +52,10 @@ static KNOWN: LazyLock<BTreeMap<usize, Vec<(String, Meaning)>>> = LazyLock::new(
     vocabulary.documents.iter().for_each(|phrase| add(phrase, Meaning::Document));
     vocabulary.states.iter().for_each(|phrase| add(phrase, Meaning::State));
     vocabulary.others.iter().for_each(|phrase| add(phrase, Meaning::Other));
-    let mut by_length: BTreeMap<usize, Vec<(String, Meaning)>> = BTreeMap::new();
+    let mut by_length: BTreeMap<usize, Vec<Known>> = BTreeMap::new();
     for (phrase, meaning) in known {
-        by_length.entry(phrase.len()).or_default().push((phrase, meaning));
+        let letters = Letters::of(&phrase);
+        by_length.entry(phrase.len()).or_default().push(Known { phrase, letters, meaning });
     }
     by_length
 });
@@ -108,8 +115,10 @@ impl Phrases {
             }
             let length = joined.len();
             let near = KNOWN.range(length - length / 8..=length + length / 7 + 1);
-            for (phrase, meaning) in near.flat_map(|(_, phrases)| phrases) {
-                if !alike(&joined, phrase) {
+            let letters = Letters::of(&joined);
+            for Known { phrase, letters: theirs, meaning } in near.flat_map(|(_, phrases)| phrases) {
+                // Most differ in their letters: the distance itself is dear.
+                if letters.edits_to(*theirs) > phrase.len() / 8 || !alike(&joined, phrase) {
                     continue;
                 }
                 self.found.insert(phrase);
@@ -156,19 +165,10 @@ fn alike(text: &str, phrase: &str) -> bool {
         return true;
     }
     let tolerated = b / 8;
-    // Most pairs differ in length or in letters: the distance itself is dear.
-    if tolerated == 0 || a.abs_diff(b) > tolerated || letters_apart(text, phrase) > 2 * tolerated {
+    if tolerated == 0 || a.abs_diff(b) > tolerated {
         return false;
     }
     likeness(text, phrase).is_some_and(|likeness| likeness >= 1.0 - 1.0 / 8.0)
-}
-
-/// How many letters one has more than the other, of each letter: at most twice the edits.
-fn letters_apart(a: &str, b: &str) -> usize {
-    let mut counts = [0_i16; 256];
-    a.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
-    b.bytes().for_each(|byte| counts[usize::from(byte)] -= 1);
-    counts.iter().map(|count| usize::from(count.unsigned_abs())).sum()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod tables;
 
 use super::*;
+use txid_shared::words::DocumentType;
 use jiff::civil::date;
 
 const TODAY: Date = date(2025, 11, 22);
@@ -70,4 +71,40 @@ fn unsure_lines_are_not_fields() {
     let mut lines = [line("Surname", 100.0, 100.0), line("ERIKSSON", 100.0, 140.0)];
     lines[1].confidence = 0.4;
     assert!(fields(&lines, TODAY).is_empty());
+}
+
+#[test]
+fn names_without_labels_are_told_by_their_place_on_the_card() {
+    // The date of birth below the names is not read; the card's edges are known.
+    let lines = [
+        line("ROYAUME DU MAROC", 40.0, 20.0),
+        line("CARTE NATIONALE D'IDENTITE", 40.0, 70.0),
+        line("MOUHCINE", 380.0, 175.0),
+        line("TEMSAMANI", 380.0, 265.0),
+        line("N° K01234", 380.0, 470.0),
+        line("Valable jusqu'au 17.09.2029", 380.0, 520.0),
+    ];
+    let corners = [[0.0, 0.0], [1000.0, 0.0], [1000.0, 630.0], [0.0, 630.0]];
+    let sides = [SideText { lines: &lines, frame: Frame::of_corners(&corners) }];
+    let printed = read(&sides, &Told::default(), TODAY);
+    let value = |kind| printed.fields.get(&kind).map(|(_, field)| field.value.as_str());
+    assert_eq!((value(Kind::FirstName), value(Kind::LastName)), (Some("Mouhcine"), Some("Temsamani")));
+    let unframed = read(&[SideText { lines: &lines, frame: None }], &Told::default(), TODAY);
+    assert!(!unframed.fields.contains_key(&Kind::FirstName));
+}
+
+#[test]
+fn what_the_caller_says_helps_and_is_never_enough() {
+    let title = line("CARTE NATIONALE D'IDENTITE", 40.0, 70.0);
+    let rest = [line("N° K01234", 380.0, 470.0), line("Né le 29.11.1978", 380.0, 350.0), line("à FES", 380.0, 400.0)];
+    let told = Told { country: Some("MA"), document: Some(DocumentType::NationalId), zone: None };
+    let chosen = |lines: &[TextLine], told: &Told<'_>| {
+        read(&[SideText { lines, frame: None }], told, TODAY).template.map(|t| t.country.as_str())
+    };
+    let half = [vec![title], rest.to_vec()].concat();
+    assert_eq!(chosen(&half, &told), Some("MAR"));
+    assert_eq!(chosen(&half, &Told::default()), None);
+    assert_eq!(chosen(&rest, &told), None);
+    // The zone of another state speaks louder.
+    assert_eq!(chosen(&half, &Told { zone: Some(("FRA", "ID")), ..told }), Some("FRA"));
 }
