@@ -51,7 +51,10 @@ pub(super) fn check(
     let doubtful: Vec<String> = ocr
         .field_checks
         .iter()
-        .filter(|check| !check.holds && matches!(check.rule.as_str(), "check_digit" | "birth_in_number" | "gender_in_number"))
+        .filter(|check| {
+            !check.holds
+                && matches!(check.rule.as_str(), "check_digit" | "birth_in_number" | "gender_in_number")
+        })
         .map(|check| match &check.against {
             Some(other) => format!("`{}` contradicts `{other}`", check.field),
             None => format!("the check digit of `{}` does not hold", check.field),

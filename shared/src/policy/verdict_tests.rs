@@ -1,8 +1,8 @@
 use super::*;
 use crate::partial::{
-    Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldCheck, FieldComparison, FieldSource,
-    FraudKind, FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat, OcrResult,
-    SideReading,
+    Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldCheck, FieldComparison,
+    FieldSource, FraudKind, FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat,
+    OcrResult, SideReading,
 };
 use jiff::civil::date;
 
@@ -391,5 +391,8 @@ fn a_number_that_contradicts_itself_goes_to_a_person() {
     assert_eq!(with_check("check_digit", true).status, Status::Verified);
     assert_eq!(with_check("pattern", false).status, Status::Verified, "the form alone accuses nobody");
     let doubtful = with_check("check_digit", false);
-    assert_eq!((doubtful.status, codes(&doubtful)), (Status::ManualReview, vec![ReasonCode::DataInconsistency]));
+    assert_eq!(
+        (doubtful.status, codes(&doubtful)),
+        (Status::ManualReview, vec![ReasonCode::DataInconsistency])
+    );
 }

@@ -8,6 +8,8 @@ struct Country {
     adjective: &'static str,
     /// Without case and marks; the adjective is among them.
     names: Vec<String>,
+    /// The names as they are spelled.
+    spelled: Vec<&'static str>,
 }
 
 static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| {
@@ -17,8 +19,9 @@ static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| {
         .filter_map(|line| {
             let mut columns = line.split('|');
             let (code, adjective) = (columns.next()?, columns.next()?);
-            let names = columns.next().unwrap_or("").split(';').chain([adjective]).map(plain).collect();
-            Some(Country { code, adjective, names })
+            let spelled: Vec<&str> = columns.next().unwrap_or("").split(';').chain([adjective]).collect();
+            let names = spelled.iter().map(|name| plain(name)).collect();
+            Some(Country { code, adjective, names, spelled })
         })
         .collect()
 });
@@ -51,6 +54,20 @@ fn nearly(part: &str) -> Option<&'static str> {
     codes.next().is_none().then_some(first)
 }
 
+/// `AZORBAYCAN/AZE`: where a state's code confirms its name, a misread or unmarked letter of the name is
+/// written as the state spells it, in capitals.
+pub fn place_with_code(printed: &str) -> Option<String> {
+    let (name, code) = printed.split_once('/')?;
+    let country = COUNTRIES.iter().find(|country| country.code == code.trim())?;
+    let read = plain(name);
+    let alike = |known: &&str| {
+        let known = plain(known);
+        read.len() >= LEAST_LETTERS && known.len() == read.len() && edit_distance(&known, &read) <= 1
+    };
+    let spelled = country.spelled.iter().find(|known| alike(known))?;
+    Some(format!("{}/{}", spelled.to_uppercase(), code.trim()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +83,9 @@ mod tests {
         assert_eq!(code_of_printed("Algerlan"), Some("DZA"));
         // One letter from the Nigerian and the Nigerien.
         assert_eq!(code_of_printed("NIGERI N"), None);
+        assert_eq!(place_with_code("AZORBAYCAN/AZE").as_deref(), Some("AZƏRBAYCAN/AZE"));
+        assert_eq!(place_with_code("AZORBAYCAN/TUR"), None);
+        assert_eq!(place_with_code("GASABO/KIGALI"), None);
         assert_eq!(code_of_printed("nowhere"), None);
         assert_eq!(code_of_printed(""), None);
     }

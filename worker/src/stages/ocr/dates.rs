@@ -304,7 +304,17 @@ mod tests {
     #[test]
     fn what_is_no_date_gives_none() {
         // A year of the Hijri calendar.
-        for text in ["1410/10/20", "20/10/1410", "", "AB123456", "99.99.1994", "5188L2V", "123 Rue Mohammed V", "31.02.1990", "N 12"] {
+        for text in [
+            "1410/10/20",
+            "20/10/1410",
+            "",
+            "AB123456",
+            "99.99.1994",
+            "5188L2V",
+            "123 Rue Mohammed V",
+            "31.02.1990",
+            "N 12",
+        ] {
             assert_eq!(printed_date(text, DateKind::Birth, TODAY), None, "{text}");
         }
         assert!(is_date("15.082028", TODAY) && !is_date("5188L2V", TODAY));

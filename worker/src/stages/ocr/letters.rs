@@ -125,6 +125,24 @@ pub fn title_case(name: &str) -> String {
     cased.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// `DAXiLi işLəR` → `DAXİLİ İŞLƏR`: recognisers read marked and dotted capitals as small letters. Words
+/// that have other small letters stay as they are.
+pub fn in_capitals(text: &str) -> String {
+    const READ_SMALL: &str = "iəşğöüçñ";
+    let capital =
+        |letter: char| if letter == 'i' { 'İ' } else { letter.to_uppercase().next().unwrap_or(letter) };
+    let word = |word: &str| {
+        let capitals = word.chars().filter(|c| c.is_uppercase()).count();
+        let small = |c: char| !c.is_lowercase() || READ_SMALL.contains(c);
+        if capitals >= 2 && word.chars().all(small) {
+            word.chars().map(capital).collect()
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<String>>().join(" ")
+}
+
 /// `İ` has a two-character small form in Unicode (i with a dot above it): a plain i is meant.
 fn small(letter: char) -> impl Iterator<Item = char> {
     let letter = if letter == 'İ' { 'i' } else { letter };
@@ -158,6 +176,13 @@ mod tests {
         assert_eq!(title_case("JEAN-LUC D'ARC"), "Jean-Luc D'Arc");
         assert_eq!(title_case("ADIL BƏKIR OğLU"), "Adil Bəkir Oğlu");
         assert_eq!(title_case("İSMAYIL"), "İsmayil");
+    }
+
+    #[test]
+    fn capitals_that_were_read_small_are_capitals() {
+        assert_eq!(in_capitals("DAXiLi işLəR NAZiRLiYi"), "DAXİLİ İŞLƏR NAZİRLİYİ");
+        assert_eq!(in_capitals("Bulçar, ALB"), "Bulçar, ALB");
+        assert_eq!(in_capitals("12 rue Ibn Battouta"), "12 rue Ibn Battouta");
     }
 
     #[test]

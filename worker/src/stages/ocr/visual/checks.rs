@@ -30,6 +30,10 @@ pub fn check(printed: &Printed, result: &mut OcrResult, today: Date) {
                 change(result, &name, |c| 1.0 - (1.0 - c) * AGREES);
             }
         }
+        // One that fails by itself neither confirms nor contradicts anything else.
+        if said.holds == Some(false) {
+            continue;
+        }
         if let (Some(birth), Some(date)) = (said.birth, date(result, "date_of_birth")) {
             let holds = birth.agrees(date);
             checks.push(FieldCheck::new(&name, "birth_in_number", holds, Some("date_of_birth")));

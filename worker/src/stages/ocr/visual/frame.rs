@@ -36,8 +36,17 @@ impl Frame {
         let h = (dx1 * sy - sx * dy1) / det;
         let (a, b, c) = (x1 - x0 + g * x1, x3 - x0 + h * x3, x0);
         let (d, e, f) = (y1 - y0 + g * y1, y3 - y0 + h * y3, y0);
-        let to_unit =
-            [e - f * h, c * h - b, b * f - c * e, f * g - d, a - c * g, c * d - a * f, d * h - e * g, b * g - a * h, a * e - b * d];
+        let to_unit = [
+            e - f * h,
+            c * h - b,
+            b * f - c * e,
+            f * g - d,
+            a - c * g,
+            c * d - a * f,
+            d * h - e * g,
+            b * g - a * h,
+            a * e - b * d,
+        ];
         to_unit.iter().all(|v| v.is_finite()).then_some(Self(to_unit))
     }
 
@@ -53,7 +62,10 @@ impl Frame {
 pub enum Places {
     Seen(Frame),
     /// Offset and scale from the frame of the upright text: `unit = (text - offset) / size`.
-    Inferred { offset: Point, size: Point },
+    Inferred {
+        offset: Point,
+        size: Point,
+    },
 }
 
 impl Places {
@@ -87,10 +99,8 @@ impl Places {
         let width = both / own;
         // A card is some lines of text wide; else the anchors were other print.
         let height = lines.first().map_or(1.0, TextLine::height);
-        (width.is_finite() && width > 5.0 * height).then(|| Self::Inferred {
-            offset: [x - u * width, y - v * width],
-            size: [width, width / aspect],
-        })
+        (width.is_finite() && width > 5.0 * height)
+            .then(|| Self::Inferred { offset: [x - u * width, y - v * width], size: [width, width / aspect] })
     }
 
     /// The middle of a line.
@@ -123,7 +133,8 @@ mod tests {
         let flat = Frame::of_corners(&[[10.0, 20.0], [210.0, 20.0], [210.0, 120.0], [10.0, 120.0]]).unwrap();
         assert!(near(flat.place([60.0, 70.0]), [0.25, 0.5]));
         // Upside down: the content's top left is the picture's bottom right.
-        let turned = Frame::of_corners(&[[210.0, 120.0], [10.0, 120.0], [10.0, 20.0], [210.0, 20.0]]).unwrap();
+        let turned =
+            Frame::of_corners(&[[210.0, 120.0], [10.0, 120.0], [10.0, 20.0], [210.0, 20.0]]).unwrap();
         assert!(near(turned.place([60.0, 70.0]), [0.75, 0.5]));
         assert!(Frame::of_corners(&[[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]).is_none());
     }

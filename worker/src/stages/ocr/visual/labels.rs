@@ -1,6 +1,8 @@
 //! The dictionary of labels, and finding them in a line of text.
 
-use crate::stages::ocr::letters::{arabic_folded, edit_distance, plain};
+use super::folding::{
+    Letters, folded, is_arabic, is_field_number, likeness, tolerated, without_number, words,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -144,10 +146,12 @@ impl Dictionary {
 
     /// The general labels and a document's own, which go before general ones of the same text.
     pub fn with(own: &BTreeMap<Kind, Vec<String>>) -> Self {
-        let own = own.iter().flat_map(|(kind, labels)| labels.iter().map(|text| Phrase::of(*kind, text, true)));
+        let own =
+            own.iter().flat_map(|(kind, labels)| labels.iter().map(|text| Phrase::of(*kind, text, true)));
         let mut phrases: Vec<Phrase> = own.filter(|phrase| !phrase.text.is_empty()).collect();
         // The file is part of the program and a test parses it: an error here cannot happen later.
-        let general: BTreeMap<Kind, Section> = toml::from_str(include_str!("labels.toml")).unwrap_or_default();
+        let general: BTreeMap<Kind, Section> =
+            toml::from_str(include_str!("labels.toml")).unwrap_or_default();
         for (kind, section) in general {
             for label in section.labels {
                 let phrase = Phrase::of(kind, &label, false);
@@ -187,7 +191,8 @@ impl Dictionary {
                 found.kind,
                 Kind::DateOfBirth | Kind::Gender | Kind::Nationality | Kind::IssueDate | Kind::ExpiryDate
             ) && found.likeness > 0.85;
-            let before = before.trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '/' | '-' | '|'));
+            let before =
+                before.trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '/' | '-' | '|'));
             (clear && !before.is_empty()).then(|| (before.to_owned(), found))
         })
     }
@@ -209,13 +214,17 @@ impl Dictionary {
                 || self.best_match(part).is_some()
         });
         // `Nom/Surname ERIKSSON`: a value stands behind the last part.
-        let last = line.split(['/', '|', '·', '•']).skip(1).last().and_then(|part| self.at_the_beginning(part));
-        if last.is_some_and(|found| found.inline_value.is_some_and(|value| can_stand_behind(found.kind, &value))) {
+        let last =
+            line.split(['/', '|', '·', '•']).skip(1).last().and_then(|part| self.at_the_beginning(part));
+        if last
+            .is_some_and(|found| found.inline_value.is_some_and(|value| can_stand_behind(found.kind, &value)))
+        {
             return None;
         }
         let one_part = parts.len() <= 2;
         // `Nom : BERTHIER`: what follows a colon is a value unless it is a label, too.
-        let no_value = line.split_once(':').is_none_or(|(_, after)| self.best_match(&folded(after)).is_some());
+        let no_value =
+            line.split_once(':').is_none_or(|(_, after)| self.best_match(&folded(after)).is_some());
         ((one_part || others_are_words) && no_value).then(|| Found {
             kind: phrase.kind,
             inline_value: None,
@@ -228,7 +237,8 @@ impl Dictionary {
     /// The same label in a second language goes with the first (`Nom/Surname ERIKSSON`).
     fn at_the_beginning(&self, line: &str) -> Option<Found> {
         let words: Vec<(usize, String)> = words(line);
-        let skipped = usize::from(words.len() > 1 && words.first().is_some_and(|(_, word)| is_field_number(word)));
+        let skipped =
+            usize::from(words.len() > 1 && words.first().is_some_and(|(_, word)| is_field_number(word)));
         let words = words.get(skipped..)?;
         // By count of words: the line's beginning.
         let mut starts: Vec<(String, Letters)> = Vec::new();
@@ -238,7 +248,9 @@ impl Dictionary {
         }
         let mut best: Option<(&Phrase, f32)> = None;
         for phrase in self.phrases.iter().filter(|phrase| phrase.words < words.len()) {
-            let Some((start, letters)) = phrase.words.checked_sub(1).and_then(|at| starts.get(at)) else { continue };
+            let Some((start, letters)) = phrase.words.checked_sub(1).and_then(|at| starts.get(at)) else {
+                continue;
+            };
             if letters.edits_to(phrase.letters) > tolerated(phrase.text.len()) {
                 continue;
             }
@@ -260,8 +272,9 @@ impl Dictionary {
         let (start, _) = words.get(phrase.words)?;
         let (label, value) = line.split_at_checked(*start)?;
         let parted = label.trim_end().ends_with(['/', '|', '•', '·']);
-        let value = value
-            .trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '.' | '-' | '/' | '|' | '•' | '·'));
+        let value = value.trim_matches(|c: char| {
+            c.is_whitespace() || matches!(c, ':' | '.' | '-' | '/' | '|' | '•' | '·')
+        });
         // `Date of birth (4)`: the number of the field.
         if value.is_empty() || is_field_number(&folded(value)) && value.contains(['(', ')']) {
             return None;
@@ -324,102 +337,6 @@ fn born_at(line: &str) -> Option<Found> {
     let value = rest.trim_start_matches([' ', ':']).trim();
     let inline_value = (!value.is_empty()).then(|| value.to_owned());
     Some(Found { kind: Kind::PlaceOfBirth, inline_value, likeness: 1.0, right_to_left: false })
-}
-
-/// Words without marks, each with the byte at which it begins in the line.
-pub fn words(line: &str) -> Vec<(usize, String)> {
-    let mut found: Vec<(usize, String)> = Vec::new();
-    let mut inside = false;
-    for (at, character) in line.char_indices() {
-        // An apostrophe and a full stop within a word do not part it (`jusqu'au`, `D.O.B.`).
-        let letters = folded(&character.to_string());
-        match (letters.is_empty(), inside) {
-            (false, true) => {
-                if let Some((_, word)) = found.last_mut() {
-                    word.push_str(&letters);
-                }
-            }
-            (false, false) => {
-                found.push((at, letters));
-                inside = true;
-            }
-            (true, _) => {
-                inside = inside && (matches!(character, '\'' | '’' | '‘' | '`') || is_arabic_mark(character));
-            }
-        }
-    }
-    found
-}
-
-/// Capitals without marks; Arabic letters as [`arabic_folded`] gives them.
-fn folded(text: &str) -> String {
-    if is_arabic(text) { arabic_folded(text) } else { plain(text) }
-}
-
-pub fn is_arabic(text: &str) -> bool {
-    text.chars().any(|c| matches!(c, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}'))
-}
-
-const fn is_arabic_mark(c: char) -> bool {
-    matches!(c, '\u{64b}'..='\u{65f}' | '\u{640}' | '\u{670}')
-}
-
-fn is_field_number(word: &str) -> bool {
-    word.len() <= 2 && word.starts_with(|c: char| c.is_ascii_digit())
-}
-
-/// `(7) Fecha de expedición`, `4a. Date of issue`: fields are numbered on some documents.
-fn without_number(part: &str) -> String {
-    let text = folded(part);
-    match text.split_once(' ') {
-        Some((first, rest)) if is_field_number(first) && rest.len() >= 3 => rest.to_owned(),
-        _ => match text.rsplit_once(' ') {
-            Some((rest, last)) if is_field_number(last) && part.trim_end().ends_with(')') => rest.to_owned(),
-            _ => text,
-        },
-    }
-}
-
-/// How many letters of so many may be misread.
-const fn tolerated(letters: usize) -> usize {
-    match letters {
-        0..=4 => 0,
-        5..=9 => 1,
-        _ => letters / 5,
-    }
-}
-
-/// Which letters a text has: two texts differ in at least half as many edits as in letters, which
-/// spares most comparisons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Letters(u64);
-
-impl Letters {
-    pub fn of(text: &str) -> Self {
-        let bit = |c: char| match c {
-            'A'..='Z' => 1 << (c as u32 - 'A' as u32),
-            '0'..='9' => 1 << (26 + c as u32 - '0' as u32),
-            ' ' => 0,
-            _ => 1 << (36 + c as u32 % 28),
-        };
-        Self(text.chars().fold(0, |all, c| all | bit(c)))
-    }
-
-    /// At least so many edits are between the two texts.
-    pub const fn edits_to(self, other: Self) -> usize {
-        (self.0 ^ other.0).count_ones().div_ceil(2) as usize
-    }
-}
-
-/// `None` where the two differ in more than a fifth of their letters (in any for four or fewer).
-pub fn likeness(text: &str, phrase: &str) -> Option<f32> {
-    let (length, wanted) = (text.chars().count(), phrase.chars().count());
-    let tolerated = tolerated(wanted);
-    if length.abs_diff(wanted) > tolerated {
-        return None;
-    }
-    let distance = edit_distance(text, phrase);
-    (distance <= tolerated).then(|| 1.0 - distance as f32 / length.max(wanted) as f32)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! collected ([`unlabelled`]). Out: at most one value per field, and whether all this is a document.
 
 mod checks;
+mod folding;
 mod frame;
 mod labels;
 mod numbers;
@@ -54,7 +55,15 @@ pub struct VisualField {
 impl VisualField {
     fn of(kind: Kind, value: &Value, raw: String, confidence: f32, line: usize) -> Self {
         let confidence = confidence * value.soundness;
-        Self { kind, value: value.text.clone(), raw, confidence, line, fits: value.fits, said: value.said.clone() }
+        Self {
+            kind,
+            value: value.text.clone(),
+            raw,
+            confidence,
+            line,
+            fits: value.fits,
+            said: value.said.clone(),
+        }
     }
 
     #[cfg(test)]
@@ -156,4 +165,3 @@ fn is_document(
 }
 
 pub use checks::check;
-

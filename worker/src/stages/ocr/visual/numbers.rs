@@ -72,7 +72,12 @@ impl Scheme {
         let digit = |at: usize| value.as_bytes().get(at).filter(|b| b.is_ascii_digit()).map(|b| b - b'0');
         let whole = |year: i16, month: i16, day: i16| {
             let date = Date::new(year, month as i8, day as i8).ok()?;
-            Some(Birth { year: date.year(), century_known: true, month: Some(date.month()), day: Some(date.day()) })
+            Some(Birth {
+                year: date.year(),
+                century_known: true,
+                month: Some(date.month()),
+                day: Some(date.day()),
+            })
         };
         let century = |at: usize| match digit(at)? {
             2 => Some(1900),
@@ -113,7 +118,11 @@ impl Scheme {
             Self::Bahrain => {
                 let month = number(2, 4)?;
                 let birth = Birth { month: Some(month as i8), ..only_year(number(0, 2)?, false) };
-                Said { holds: (!(1..=12).contains(&month)).then_some(false), birth: Some(birth), gender: None }
+                Said {
+                    holds: (!(1..=12).contains(&month)).then_some(false),
+                    birth: Some(birth),
+                    gender: None,
+                }
             }
             Self::Tanzania => {
                 Said { birth: Some(whole(number(0, 4)?, number(4, 6)?, number(6, 8)?)?), ..Said::default() }
@@ -173,9 +182,8 @@ fn spanish_letter(value: &str) -> Option<bool> {
 
 fn fiscal_code(value: &str) -> Option<Said> {
     const MONTHS: &str = "ABCDEHLMPRST";
-    const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
-    ];
+    const ODD: [u32; 26] =
+        [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
     let bytes = value.as_bytes();
     if bytes.len() != 16 {
         return None;

@@ -1,7 +1,8 @@
 //! Labels and their values: below, beside or behind.
 
 use super::VisualField;
-use super::labels::{Dictionary, Found, Kind, is_arabic};
+use super::folding::is_arabic;
+use super::labels::{Dictionary, Found, Kind};
 use super::titles::Phrases;
 use super::values::Grammar;
 use crate::stages::ocr::lines::TextLine;
@@ -29,10 +30,13 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     pub fn new(lines: &'a [TextLine], side: usize, dictionary: &Dictionary, phrases: &Phrases) -> Self {
-        let found = lines
-            .iter()
-            .map(|line| if line.confidence >= LEAST_CONFIDENCE { dictionary.find(&line.text) } else { Vec::new() })
-            .collect();
+        let found =
+            lines
+                .iter()
+                .map(|line| {
+                    if line.confidence >= LEAST_CONFIDENCE { dictionary.find(&line.text) } else { Vec::new() }
+                })
+                .collect();
         let titles = (0..lines.len()).map(|line| phrases.is_title(side, line)).collect();
         Self { lines, found, used: Vec::new(), titles, fields: Vec::new() }
     }
@@ -111,7 +115,8 @@ impl<'a> Page<'a> {
             for next in more {
                 if let Some(line) = self.lines.get(next).filter(|_| !self.used.contains(&next)) {
                     self.used.push(next);
-                    let joint = if matches!(pair.kind, Kind::Address | Kind::LastThenFirst) { "," } else { "" };
+                    let joint =
+                        if matches!(pair.kind, Kind::Address | Kind::LastThenFirst) { "," } else { "" };
                     raw = format!("{raw}{joint} {}", line.text);
                 }
             }
@@ -125,7 +130,9 @@ impl<'a> Page<'a> {
     fn pairs(&self, grammar: &Grammar<'_>) -> Vec<Pair> {
         let mut pairs: Vec<Pair> = Vec::new();
         for (at, labels) in self.found.iter().enumerate() {
-            let Some(Found { kind, inline_value: None, likeness, right_to_left }) = labels.first() else { continue };
+            let Some(Found { kind, inline_value: None, likeness, right_to_left }) = labels.first() else {
+                continue;
+            };
             for (of, candidate) in self.lines.iter().enumerate() {
                 let labelled = self.found.get(of).is_some_and(|labels| !labels.is_empty());
                 if labelled || candidate.confidence < LEAST_CONFIDENCE || self.used.contains(&of) {
@@ -136,7 +143,8 @@ impl<'a> Page<'a> {
                 if self.titles.get(of) == Some(&true) && is_text {
                     continue;
                 }
-                let Some(distance) = self.lines.get(at).and_then(|line| distance(line, candidate, *right_to_left))
+                let Some(distance) =
+                    self.lines.get(at).and_then(|line| distance(line, candidate, *right_to_left))
                 else {
                     continue;
                 };
@@ -161,7 +169,8 @@ impl<'a> Page<'a> {
                 self.is_free(*i)
                     && line.confidence >= LEAST_CONFIDENCE
                     && !is_arabic(&line.text)
-                    && ((line.left - above.left).abs() < height || last == first && begins_within(above, line))
+                    && ((line.left - above.left).abs() < height
+                        || last == first && begins_within(above, line))
                     && line.middle() > above.bottom
                     && line.top - above.bottom < 0.7 * height
                     && line.text.chars().filter(|c| c.is_alphabetic()).count() >= 2
@@ -203,7 +212,8 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f
         ((value.left - label.left) / height, (value.left - label.right) / height, value.left < label.right)
     };
     // Boxes are grown by the detector's margin and overlap their neighbours a little.
-    if (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom && indent > -1.5 && overlaps {
+    if (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom && indent > -1.5 && overlaps
+    {
         return Some(below.max(0.0) + indent.abs() * 0.15);
     }
     let same_row = (value.middle() - label.middle()).abs() < 0.6 * height;

@@ -12,22 +12,31 @@ pub fn of(fields: Vec<VisualField>, grammar: &Grammar<'_>) -> Vec<VisualField> {
         match field.kind {
             Kind::BirthDateAndPlace => parted.extend(date_and_place(&field, grammar)),
             Kind::LastThenFirst => parted.extend(last_and_first(&field, ',', grammar)),
-            Kind::FullName if grammar.template.is_some_and(|t| t.names_by_comma) && field.raw.contains(',') => {
+            Kind::FullName
+                if grammar.template.is_some_and(|t| t.names_by_comma) && field.raw.contains(',') =>
+            {
                 parted.extend(last_and_first(&field, ',', grammar));
             }
             // The place of birth behind the date of birth, under one label for the date.
             Kind::DateOfBirth => {
-                let place = date_and_place(&field, grammar).into_iter().find(|f| f.kind == Kind::PlaceOfBirth);
+                let place =
+                    date_and_place(&field, grammar).into_iter().find(|f| f.kind == Kind::PlaceOfBirth);
                 parted.push(field);
-                parted.extend(place.filter(|place| place.raw.chars().filter(|c| c.is_alphabetic()).count() >= 3));
+                parted.extend(
+                    place.filter(|place| place.raw.chars().filter(|c| c.is_alphabetic()).count() >= 3),
+                );
             }
             // `MAËLYS-GAËLLE, MARIE`
-            Kind::FirstName => parted.push(VisualField { value: spaced(&field.value.replace(',', " ")), ..field }),
+            Kind::FirstName => {
+                parted.push(VisualField { value: spaced(&field.value.replace(',', " ")), ..field })
+            }
             _ => parted.push(field),
         }
     }
     let middle = parted.iter().position(|field| field.kind == Kind::MiddleName).map(|at| parted.remove(at));
-    if let (Some(middle), Some(first)) = (middle, parted.iter_mut().find(|field| field.kind == Kind::FirstName)) {
+    if let (Some(middle), Some(first)) =
+        (middle, parted.iter_mut().find(|field| field.kind == Kind::FirstName))
+    {
         first.value = format!("{} {}", first.value, middle.value);
         first.raw = format!("{} {}", first.raw, middle.raw);
         first.confidence = first.confidence.min(middle.confidence);

@@ -144,13 +144,11 @@ impl Class {
         if self.holds(c) {
             return Some(c);
         }
-        LOOK_ALIKES
-            .into_iter()
-            .find_map(|(letter, digit)| match c {
-                _ if c == letter && self.holds(digit) => Some(digit),
-                _ if c == digit && self.holds(letter) && !matches!(letter, 'Q' | 'D' | 'L') => Some(letter),
-                _ => None,
-            })
+        LOOK_ALIKES.into_iter().find_map(|(letter, digit)| match c {
+            _ if c == letter && self.holds(digit) => Some(digit),
+            _ if c == digit && self.holds(letter) && !matches!(letter, 'Q' | 'D' | 'L') => Some(letter),
+            _ => None,
+        })
     }
 }
 

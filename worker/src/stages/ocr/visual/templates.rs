@@ -239,11 +239,12 @@ pub fn phrases() -> impl Iterator<Item = &'static str> {
 pub fn choose(found: &Phrases, told: &Told<'_>) -> Option<&'static Template> {
     let scored = TEMPLATES.iter().filter_map(|template| Some((template, template.score(found, told)?)));
     // The first of equals: generations stand newest first in their file.
-    scored.fold(None, |best: Option<(&Template, u32)>, next| match best {
-        Some(before) if before.1 >= next.1 => Some(before),
-        _ => Some(next),
-    })
-    .map(|(template, _)| template)
+    scored
+        .fold(None, |best: Option<(&Template, u32)>, next| match best {
+            Some(before) if before.1 >= next.1 => Some(before),
+            _ => Some(next),
+        })
+        .map(|(template, _)| template)
 }
 
 impl Template {
@@ -304,8 +305,13 @@ mod tests {
     fn sections_are_sound() {
         for template in TEMPLATES.iter() {
             let name = format!("{} {:?} {}", template.country, template.document, template.generation);
-            assert!(!template.title.is_empty() && template.title.iter().all(|group| !group.is_empty()), "{name}");
-            for [left, top, right, bottom] in template.places.values().chain(template.anchors.iter().map(|a| &a.at)) {
+            assert!(
+                !template.title.is_empty() && template.title.iter().all(|group| !group.is_empty()),
+                "{name}"
+            );
+            for [left, top, right, bottom] in
+                template.places.values().chain(template.anchors.iter().map(|a| &a.at))
+            {
                 assert!(0.0 <= *left && left < right && *right <= 1.0, "{name}");
                 assert!(0.0 <= *top && top < bottom && *bottom <= 1.0, "{name}");
             }

@@ -1,7 +1,7 @@
 //! What a document says it is: titles of documents, names of states, and words of things that look
 //! like documents and are none.
 
-use super::labels::{Letters, likeness, words};
+use super::folding::{Letters, likeness, words};
 use super::templates::{Template, phrases};
 use crate::stages::ocr::lines::TextLine;
 use serde::Deserialize;
@@ -38,8 +38,11 @@ struct Known {
 /// Phrases without spaces (recognisers lose them in spaced-out titles) by their length in bytes.
 static KNOWN: LazyLock<BTreeMap<usize, Vec<Known>>> = LazyLock::new(|| {
     // Part of the program, and a test parses it.
-    let vocabulary = toml::from_str(include_str!("titles.toml"))
-        .unwrap_or(Vocabulary { documents: Vec::new(), states: Vec::new(), others: Vec::new() });
+    let vocabulary = toml::from_str(include_str!("titles.toml")).unwrap_or(Vocabulary {
+        documents: Vec::new(),
+        states: Vec::new(),
+        others: Vec::new(),
+    });
     let mut known = BTreeMap::new();
     let mut add = |phrase: &str, meaning| {
         let joined = folded_title(phrase);

@@ -2,8 +2,9 @@
 //! others, by their order in time, by their place on the card.
 
 use super::VisualField;
+use super::folding::is_arabic;
 use super::frame::Places;
-use super::labels::{Kind, is_arabic};
+use super::labels::Kind;
 use super::pairs::Page;
 use super::templates::{Template, UnlabelledDates, UnlabelledNames};
 use super::values::{Grammar, is_name};
@@ -35,7 +36,8 @@ pub fn numbers(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) 
             let Some((raw, value)) = pieces(&line.text).find_map(|piece| {
                 let value = grammar.in_pattern(*kind, piece)?;
                 let western = western_digits(piece);
-                let exact = rule.pattern.iter().any(|p| p.fit(&western).is_some_and(|fitted| fitted.replaced == 0));
+                let exact =
+                    rule.pattern.iter().any(|p| p.fit(&western).is_some_and(|fitted| fitted.replaced == 0));
                 // A look-alike is replaced only where the number itself says that it is right.
                 let proven = value.said.as_ref().is_some_and(|said| said.holds == Some(true));
                 (exact || proven).then_some((piece, value))
@@ -106,7 +108,8 @@ pub fn names(page: &mut Page<'_>, rule: &UnlabelledNames, grammar: &Grammar<'_>)
         })
         .collect();
     if candidates.len() != rule.order.len() {
-        let aligned = |line: &TextLine| (line.left - before.left).abs() < 2.0 * before.height().max(line.height());
+        let aligned =
+            |line: &TextLine| (line.left - before.left).abs() < 2.0 * before.height().max(line.height());
         candidates.retain(|(_, line)| aligned(line));
     }
     if candidates.len() != rule.order.len() {
@@ -164,7 +167,8 @@ pub fn dates(page: &mut Page<'_>, rule: &UnlabelledDates, today: Date) {
 }
 
 fn is_possible(rule: &UnlabelledDates, found: &[(Date, usize)], today: Date) -> bool {
-    let of = |kind: Kind| rule.order.iter().position(|k| *k == kind).and_then(|at| found.get(at)).map(|(d, _)| *d);
+    let of =
+        |kind: Kind| rule.order.iter().position(|k| *k == kind).and_then(|at| found.get(at)).map(|(d, _)| *d);
     let valid = match (of(Kind::IssueDate), of(Kind::ExpiryDate)) {
         (Some(issue), Some(expiry)) => {
             let years = expiry.year() - issue.year();

@@ -1,6 +1,7 @@
 //! What a printed value must look like to be taken for a field, and its normal form.
 
-use super::labels::{Kind, is_arabic};
+use super::folding::is_arabic;
+use super::labels::Kind;
 use super::numbers::Said;
 use super::pattern::is_separator;
 use super::templates::{DateOrder, Template};
@@ -104,7 +105,9 @@ pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
     match kind {
         Kind::LastName | Kind::FirstName | Kind::MiddleName | Kind::FullName | Kind::LastThenFirst => {
             is_name(text).then(|| {
-                letters::title_case(text.trim_matches(|c: char| !c.is_alphabetic() && !matches!(c, '.' | ')')))
+                letters::title_case(
+                    text.trim_matches(|c: char| !c.is_alphabetic() && !matches!(c, '.' | ')')),
+                )
             })
         }
         Kind::LastNameArabic | Kind::FirstNameArabic | Kind::FullNameArabic => arabic_name(text),
@@ -124,7 +127,9 @@ pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
         }
         Kind::DocumentNumber | Kind::PersonalNumber => number(text, today),
         Kind::PlaceOfBirth | Kind::Authority => {
-            (alphabetic >= 2 && !is_date(text, today) && digits <= alphabetic).then(|| spaced(text))
+            let is_text = alphabetic >= 2 && !is_date(text, today) && digits <= alphabetic;
+            let text = letters::in_capitals(&spaced(text));
+            is_text.then(|| countries::place_with_code(&text).unwrap_or(text))
         }
         Kind::Address => (alphabetic >= 3 && !is_date(text, today)).then(|| spaced(text)),
         Kind::DocumentCode => {
@@ -197,8 +202,8 @@ fn gender_of(part: &str) -> Option<char> {
     let found = match word {
         "M" | "MALE" | "MASCULIN" | "MASCULINO" | "HOMME" | "H" | "ERKEK" | "KISI" | "MAN" | "MASHKULL"
         | "MASC" | "GABO" | "MUME" | "MWANAUME" | "ME" | "MASCHIO" | "VARON" => 'M',
-        "F" | "FEMALE" | "FEMININ" | "FEMENINO" | "FEMININO" | "FEMME" | "KADIN" | "QADIN" | "WOMAN" | "FEMER"
-        | "FEM" | "GORE" | "KE" | "MWANAMKE" | "FEMMINA" | "MUJER" => 'F',
+        "F" | "FEMALE" | "FEMININ" | "FEMENINO" | "FEMININO" | "FEMME" | "KADIN" | "QADIN" | "WOMAN"
+        | "FEMER" | "FEM" | "GORE" | "KE" | "MWANAMKE" | "FEMMINA" | "MUJER" => 'F',
         "X" => 'X',
         _ => return None,
     };

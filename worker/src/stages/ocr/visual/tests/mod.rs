@@ -3,8 +3,8 @@
 mod tables;
 
 use super::*;
-use txid_shared::words::DocumentType;
 use jiff::civil::date;
+use txid_shared::words::DocumentType;
 
 const TODAY: Date = date(2025, 11, 22);
 
@@ -61,9 +61,7 @@ fn values_stand_beside_their_labels_and_addresses_go_on() {
 fn a_value_that_cannot_be_the_field_is_left_alone() {
     let lines = [line("Date of birth", 100.0, 100.0), line("CASABLANCA", 100.0, 140.0)];
     assert!(fields(&lines, TODAY).is_empty());
-    assert!(
-        fields(&[line("CAFE DE LA GARE", 10.0, 10.0), line("MENU 12,50", 10.0, 60.0)], TODAY).is_empty()
-    );
+    assert!(fields(&[line("CAFE DE LA GARE", 10.0, 10.0), line("MENU 12,50", 10.0, 60.0)], TODAY).is_empty());
 }
 
 #[test]
@@ -96,7 +94,11 @@ fn names_without_labels_are_told_by_their_place_on_the_card() {
 #[test]
 fn what_the_caller_says_helps_and_is_never_enough() {
     let title = line("CARTE NATIONALE D'IDENTITE", 40.0, 70.0);
-    let rest = [line("N° K01234", 380.0, 470.0), line("Né le 29.11.1978", 380.0, 350.0), line("à FES", 380.0, 400.0)];
+    let rest = [
+        line("N° K01234", 380.0, 470.0),
+        line("Né le 29.11.1978", 380.0, 350.0),
+        line("à FES", 380.0, 400.0),
+    ];
     let told = Told { country: Some("MA"), document: Some(DocumentType::NationalId), zone: None };
     let chosen = |lines: &[TextLine], told: &Told<'_>| {
         read(&[SideText { lines, frame: None }], told, TODAY).template.map(|t| t.country.as_str())

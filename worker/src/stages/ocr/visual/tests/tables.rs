@@ -88,7 +88,9 @@ fn check_all(text: &str) {
         for (field, value) in &table.expected {
             match read.iter().find(|(name, _)| name == field) {
                 Some((_, found)) if found == value => {}
-                Some((_, found)) => wrong.push(format!("{}: {field} is `{found}`, not `{value}`", table.name)),
+                Some((_, found)) => {
+                    wrong.push(format!("{}: {field} is `{found}`, not `{value}`", table.name))
+                }
                 None => wrong.push(format!("{}: {field} was not read", table.name)),
             }
         }
