@@ -31,6 +31,7 @@ use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 use visual::Told;
+pub use visual::{Frame, exists as template_exists};
 
 /// Why a side could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -132,9 +132,9 @@ struct File {
 #[derive(Debug)]
 pub struct Template {
     /// ICAO 9303 code.
-    pub country: String,
-    pub document: DocumentType,
-    pub generation: String,
+    country: String,
+    document: DocumentType,
+    generation: String,
     title: Vec<Vec<String>>,
     not: Vec<String>,
     zone: Vec<String>,
@@ -273,6 +273,11 @@ impl Template {
         // Generations of one document differ in their labels.
         let labels = self.own_labels.iter().filter(|label| found.has_folded(label)).count().min(20);
         enough.then(|| 100 * u32::from(all) + 50 * u32::from(as_told) + 10 * groups as u32 + labels as u32)
+    }
+
+    /// `MAR/national_id/2020`
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.country, self.document.as_str(), self.generation)
     }
 
     /// Whether every part of the title was read.

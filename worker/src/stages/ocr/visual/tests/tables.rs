@@ -2,9 +2,9 @@
 //! are written from knowledge of the real documents (which labels, in which order, roughly where),
 //! not from the specimen generator's designs.
 //!
-//! A table: `== NAME | COUNTRY TYPE GENERATION` (or `| none`), then sides beginning with `--`, lines
-//! `left top | text` in pixels of a card about 1000 wide with print 30 high, `field = value` expected,
-//! and `!check` for a check that must fail. `?0.5` after a line's place is the recogniser's confidence.
+//! A table: `== NAME | COUNTRY/TYPE/GENERATION` (or `| none`), then sides beginning with `--`, lines
+//! `left top | text` in pixels of a card about 1000 wide with print 30 high, `field = value` expected.
+//! `?0.5` after a line's place is the recogniser's confidence.
 
 use super::*;
 use jiff::civil::date;
@@ -59,13 +59,7 @@ fn printed(table: &Table) -> Printed {
 }
 
 fn template_name(printed: &Printed) -> String {
-    printed.template.map_or_else(
-        || "none".to_owned(),
-        |template| {
-            let document = format!("{:?}", template.document);
-            format!("{} {document} {}", template.country, template.generation)
-        },
-    )
+    printed.template.map_or_else(|| "none".to_owned(), Template::name)
 }
 
 fn check_all(text: &str) {
