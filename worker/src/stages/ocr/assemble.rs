@@ -69,7 +69,7 @@ fn as_zone_says(printed: &mut BTreeMap<Kind, (usize, VisualField)>, zone: &MrzFi
         let (first, last) = (printed.remove(&Kind::FirstName), printed.remove(&Kind::LastName));
         for (kind, swapped) in [(Kind::LastName, first), (Kind::FirstName, last)] {
             if let Some((side, field)) = swapped {
-                printed.insert(kind, (side, VisualField { kind, ..field }));
+                printed.insert(kind, (side, field.named(kind)));
             }
         }
     }
@@ -84,7 +84,7 @@ fn as_zone_says(printed: &mut BTreeMap<Kind, (usize, VisualField)>, zone: &MrzFi
         && let Some((side, field)) = printed.remove(&Kind::DocumentNumber)
     {
         let kind = Kind::PersonalNumber;
-        printed.entry(kind).or_insert((side, VisualField { kind, ..field }));
+        printed.entry(kind).or_insert((side, field.named(kind)));
     }
 }
 

@@ -285,7 +285,9 @@ impl Dictionary {
         }
         // One short word at the beginning of a line is too little: `No`, `Ad`, `Type` begin values too.
         let short = phrase.text.len() < 4 && phrase.words == 1;
-        let stands_before = phrase.own && phrase.kind.is_latin_name() || can_stand_behind(phrase.kind, value);
+        let is_text = phrase.kind.is_latin_name() || phrase.kind == Kind::PlaceOfBirth;
+        let stands_before = phrase.own && is_text && !value.chars().any(char::is_lowercase)
+            || can_stand_behind(phrase.kind, value);
         if short && !line.contains([':', '°', 'º']) && !stands_before {
             return None;
         }

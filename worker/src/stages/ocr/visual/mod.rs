@@ -66,6 +66,11 @@ impl VisualField {
         }
     }
 
+    /// The same value as another field.
+    pub fn named(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
     #[cfg(test)]
     pub fn for_test(kind: Kind, value: &str) -> Self {
         let (value, raw) = (value.to_owned(), value.to_owned());
@@ -117,6 +122,7 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
             if let Some(rule) = &template.unlabelled_dates {
                 unlabelled::dates(&mut page, rule, today);
             }
+            unlabelled::below(&mut page, template, &grammar);
             let aspect = template.shape.aspect();
             if let Some(places) = Places::of(side.lines, side.frame.as_ref(), &template.anchors, aspect) {
                 unlabelled::placed(&mut page, template, &places, &grammar);

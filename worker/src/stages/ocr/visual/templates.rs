@@ -45,6 +45,9 @@ struct Section {
     numbers: BTreeMap<Kind, NumberRule>,
     unlabelled_names: Option<UnlabelledNames>,
     unlabelled_dates: Option<UnlabelledDates>,
+    /// Values whose label is a letter or nothing, by the field directly above them.
+    #[serde(default)]
+    below: BTreeMap<Kind, Kind>,
     #[serde(default)]
     anchors: Vec<Anchor>,
     /// Where on the card (left, top, right, bottom in 0..1) values without a Latin label stand.
@@ -146,6 +149,7 @@ pub struct Template {
     pub numbers: BTreeMap<Kind, NumberRule>,
     pub unlabelled_names: Option<UnlabelledNames>,
     pub unlabelled_dates: Option<UnlabelledDates>,
+    pub below: BTreeMap<Kind, Kind>,
     pub anchors: Vec<Anchor>,
     pub places: BTreeMap<Kind, [f32; 4]>,
     own_labels: Vec<String>,
@@ -206,6 +210,7 @@ fn parse(text: &str) -> Result<Vec<Template>, toml::de::Error> {
             numbers: section.numbers,
             unlabelled_names: section.unlabelled_names,
             unlabelled_dates: section.unlabelled_dates,
+            below: section.below,
             anchors: section.anchors,
             places: section.places,
         }

@@ -18,6 +18,9 @@ const LEAST_CONFIDENCE: f32 = 0.75;
 /// What is told by form or place alone is a little less sure than what a label announces.
 const WITHOUT_LABEL: f32 = 0.9;
 
+/// In line heights.
+const FARTHEST_BELOW: f32 = 1.5;
+
 /// Numbers that stand anywhere, where exactly one line has their form.
 pub fn numbers(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
     for (kind, rule) in template.numbers.iter().filter(|(_, rule)| rule.anywhere) {
@@ -135,6 +138,34 @@ fn is_in_capitals(text: &str) -> bool {
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let capitals = text.chars().filter(|c| c.is_uppercase()).count();
     letters >= 2 && capitals * 5 >= letters * 4
+}
+
+/// Values directly below another field's, left edges aligned.
+pub fn below(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
+    for (kind, upper) in &template.below {
+        let above =
+            page.fields.iter().find(|field| field.kind == *upper).and_then(|f| page.lines.get(f.line));
+        let (Some(above), false) = (above, page.has(*kind)) else { continue };
+        let nearest = page
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(at, line)| {
+                let height = above.height().max(line.height());
+                page.is_free(*at)
+                    && line.confidence >= LEAST_CONFIDENCE
+                    && (line.left - above.left).abs() < 2.0 * height
+                    && line.middle() > above.bottom
+                    && line.top - above.bottom < FARTHEST_BELOW * height
+                    && is_in_capitals(&line.text)
+            })
+            .min_by(|a, b| a.1.middle().total_cmp(&b.1.middle()));
+        let Some((at, line)) = nearest else { continue };
+        let Some(value) = grammar.value(*kind, &line.text) else { continue };
+        let field = VisualField::of(*kind, &value, line.text.clone(), line.confidence * WITHOUT_LABEL, at);
+        page.used.push(at);
+        page.add(field);
+    }
 }
 
 /// Dates that no label announces, where there are exactly as many as the template expects and
