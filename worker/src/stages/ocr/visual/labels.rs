@@ -4,7 +4,7 @@ use super::folding::{
     Letters, folded, is_arabic, is_field_number, likeness, tolerated, without_number, words,
 };
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// Words of the longest labels, and one more.
@@ -99,7 +99,7 @@ struct Section {
     labels: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Phrase {
     kind: Kind,
     /// Folded, one space between words.
@@ -125,7 +125,14 @@ pub struct Dictionary {
     phrases: Vec<Phrase>,
 }
 
-static GENERAL: LazyLock<Dictionary> = LazyLock::new(|| Dictionary::with(&BTreeMap::new()));
+static GENERAL: LazyLock<Dictionary> = LazyLock::new(|| {
+    // The file is part of the program and a test parses it: an error here cannot happen later.
+    let sections: BTreeMap<Kind, Section> = toml::from_str(include_str!("labels.toml")).unwrap_or_default();
+    let labels = sections.into_iter().flat_map(|(kind, section)| {
+        section.labels.into_iter().map(move |label| Phrase::of(kind, &label, false))
+    });
+    Dictionary { phrases: labels.filter(|phrase| !phrase.text.is_empty()).collect() }
+});
 
 /// A label found in a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,17 +156,9 @@ impl Dictionary {
         let own =
             own.iter().flat_map(|(kind, labels)| labels.iter().map(|text| Phrase::of(*kind, text, true)));
         let mut phrases: Vec<Phrase> = own.filter(|phrase| !phrase.text.is_empty()).collect();
-        // The file is part of the program and a test parses it: an error here cannot happen later.
-        let general: BTreeMap<Kind, Section> =
-            toml::from_str(include_str!("labels.toml")).unwrap_or_default();
-        for (kind, section) in general {
-            for label in section.labels {
-                let phrase = Phrase::of(kind, &label, false);
-                if !phrase.text.is_empty() && phrases.iter().all(|known| known.text != phrase.text) {
-                    phrases.push(phrase);
-                }
-            }
-        }
+        let texts: BTreeSet<String> = phrases.iter().map(|phrase| phrase.text.clone()).collect();
+        let general = GENERAL.phrases.iter().filter(|phrase| !texts.contains(&phrase.text));
+        phrases.extend(general.cloned());
         Self { phrases }
     }
 
