@@ -28,7 +28,7 @@ pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> Oc
         return OcrResult::default();
     }
     if let Some(template) = read.template {
-        tracing::debug!(template = template.name(), "read by a template");
+        tracing::debug!(template = %template.name(), "read by a template");
     }
     if let Some((_, zone)) = zone {
         as_zone_says(&mut read.fields, &mrz_fields(&zone.decoded, today));
