@@ -51,7 +51,9 @@ pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> Oc
         add_zone(&mut result, image, zone, today);
         result.mrz = Some(described(image, zone));
     }
-    add_document_number(&mut result);
+    if read.template.is_some_and(visual::Template::is_card) {
+        add_document_number(&mut result);
+    }
     add_full_name(&mut result);
     visual::check(&read, &mut result, today);
     result

@@ -285,6 +285,11 @@ impl Template {
         format!("{}/{}/{}", self.country, self.document.as_str(), self.generation)
     }
 
+    /// A card of identity or residence: a passport's number is never the person's.
+    pub const fn is_card(&self) -> bool {
+        matches!(self.document, DocumentType::NationalId | DocumentType::ResidencePermit)
+    }
+
     /// Whether every part of the title was read.
     pub fn is_titled(&self, found: &Phrases) -> bool {
         self.title.iter().all(|group| group.iter().any(|phrase| found.has(phrase)))
