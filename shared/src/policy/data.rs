@@ -46,6 +46,22 @@ pub(super) fn check(
         reasons.push(inconsistent(Severity::Critical, &message));
     }
 
+    // A printed number that fails its own check digit, or contradicts the date of birth or the gender
+    // beside it, is forged or misread: a person decides. Its form alone says too little.
+    let doubtful: Vec<String> = ocr
+        .field_checks
+        .iter()
+        .filter(|check| {
+            !check.holds
+                && matches!(check.rule.as_str(), "check_digit" | "birth_in_number" | "gender_in_number")
+        })
+        .map(|check| match &check.against {
+            Some(other) => format!("`{}` contradicts `{other}`", check.field),
+            None => format!("the check digit of `{}` does not hold", check.field),
+        })
+        .collect();
+    reasons.extend(doubtful.iter().map(|message| inconsistent(Severity::Warning, message)));
+
     let expected: Vec<ExpectedComparison> = expected
         .iter()
         .map(|(field, value)| ExpectedComparison {
@@ -68,12 +84,13 @@ pub(super) fn check(
     }
 
     let unread = expected.iter().any(|comparison| comparison.outcome.is_none());
-    let status = match (failed, ocr.fields.is_empty() || unread) {
+    let incomplete = ocr.fields.is_empty() || unread;
+    let status = match (failed, incomplete || !doubtful.is_empty()) {
         (true, _) => CheckStatus::Failed,
         (false, true) => CheckStatus::Inconclusive,
         (false, false) => CheckStatus::Passed,
     };
-    if status == CheckStatus::Inconclusive {
+    if status == CheckStatus::Inconclusive && incomplete {
         reasons.push(reason(
             ReasonCode::DocumentUnreadable,
             Severity::Warning,

@@ -1,7 +1,8 @@
 use super::*;
 use crate::partial::{
-    Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldComparison, FieldSource, FraudKind,
-    FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat, OcrResult, SideReading,
+    Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldCheck, FieldComparison,
+    FieldSource, FraudKind, FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat,
+    OcrResult, SideReading,
 };
 use jiff::civil::date;
 
@@ -375,4 +376,24 @@ fn a_selfie_cut_out_of_the_document_is_not_verified() {
     });
     assert_eq!(decision.status, Status::ManualReview);
     assert_eq!(codes(&decision), [ReasonCode::FraudDetected]);
+}
+
+#[test]
+fn a_number_that_contradicts_itself_goes_to_a_person() {
+    let with_check = |rule: &'static str, holds| {
+        let change = move |partials: &mut BTreeMap<Stage, Partial>| {
+            let mut ocr = good_ocr();
+            ocr.field_checks = vec![FieldCheck::new("document_number", rule, holds, None)];
+            partials.insert(Stage::Ocr, partial(StageResult::Ocr(ocr)));
+        };
+        let checks = [Check::Ocr, Check::DataValidation];
+        decided_with(&checks, &Thresholds::default(), &BTreeMap::new(), change)
+    };
+    assert_eq!(with_check("check_digit", true).status, Status::Verified);
+    assert_eq!(with_check("pattern", false).status, Status::Verified, "the form alone accuses nobody");
+    let doubtful = with_check("check_digit", false);
+    assert_eq!(
+        (doubtful.status, codes(&doubtful)),
+        (Status::ManualReview, vec![ReasonCode::DataInconsistency])
+    );
 }

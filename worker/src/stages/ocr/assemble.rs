@@ -4,7 +4,7 @@ use super::frame::Place;
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
 use super::mrz::{Part, dimensions, part_place};
 use super::side::Side;
-use super::visual::{self, Kind, VisualField};
+use super::visual::{self, Kind, SideText, Told, VisualField};
 use super::zone::Zone;
 use super::{compare, countries, letters};
 use jiff::civil::Date;
@@ -12,25 +12,38 @@ use std::collections::BTreeMap;
 use txid_shared::partial::{Agreement, Field, FieldComparison, FieldSource, Mrz, OcrResult, Polygon};
 use txid_shared::words::ImageRole;
 
-/// Fewer labelled fields than this without a machine-readable zone do not make a document: a
-/// letterhead has an address, too.
-const LEAST_LABELLED_FIELDS: usize = 3;
-
-/// Puts the sides together. `sides` of the result (rotation, quality) is the caller's.
-pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
+/// Puts the sides together. `told` is what the caller says of the document; `sides` of the result
+/// (rotation, quality) is the caller's.
+pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> OcrResult {
     let zone = sides
         .iter()
         .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?, &side.place)))
         .max_by_key(|(_, zone, _)| (zone.decoded.valid, (zone.decoded.confidence * 1e4) as u32));
-    let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
-    for (role, side) in sides {
-        for field in visual::fields(&side.lines, today) {
-            let Some(line) = side.lines.get(field.line) else { continue };
-            printed.entry(field.kind).or_insert((*role, field, side.place.corners(&line.place)));
-        }
-    }
-    if zone.is_none() && printed.len() < LEAST_LABELLED_FIELDS {
+    let issuer = zone.map(|(_, zone, _)| mrz_fields(&zone.decoded, today));
+    let issuer = issuer.and_then(|fields| Some((fields.issuer?, fields.document_code?)));
+    let told = Told { zone: issuer.as_ref().map(|(issuer, code)| (issuer.as_str(), code.as_str())), ..*told };
+    let texts: Vec<SideText<'_>> = sides
+        .iter()
+        .map(|(_, side)| SideText {
+            lines: &side.lines,
+            frame: side.sheet.as_ref().and_then(visual::Frame::of_corners),
+        })
+        .collect();
+    let mut read = visual::read(&texts, &told, today);
+    if zone.is_none() && !read.is_document {
         return OcrResult::default();
+    }
+    if let Some(template) = read.template {
+        tracing::debug!(template = %template.name(), "read by a template");
+    }
+    if let Some((_, zone, _)) = zone {
+        as_zone_says(&mut read.fields, &mrz_fields(&zone.decoded, today));
+    }
+    let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
+    for (kind, (side, field)) in &read.fields {
+        let Some((role, side)) = sides.get(*side) else { continue };
+        let Some(line) = side.lines.get(field.line) else { continue };
+        printed.insert(*kind, (*role, field.clone(), side.place.corners(&line.place)));
     }
     let mut result = OcrResult { readable: true, ..OcrResult::default() };
     for (kind, (image, field, polygon)) in &printed {
@@ -44,8 +57,50 @@ pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
         add_zone(&mut result, image, (zone, place), today);
         result.mrz = Some(described(image, zone, place));
     }
+    if read.template.is_some_and(visual::Template::is_card) {
+        add_document_number(&mut result);
+    }
     add_full_name(&mut result);
+    visual::check(&read, &mut result, today);
     result
+}
+
+/// What the zone tells about printed values whose field the print leaves open: which of two names
+/// without labels is the last one, and whether a number is the document's or the person's.
+fn as_zone_says(printed: &mut BTreeMap<Kind, (usize, VisualField)>, zone: &MrzFields) {
+    let agrees = |name: &Option<String>, field: Option<&(usize, VisualField)>| {
+        let (Some(name), Some((_, field))) = (name, field) else { return false };
+        compare::names(name, &field.value) == Agreement::Match
+    };
+    let (first, last) = (printed.get(&Kind::FirstName), printed.get(&Kind::LastName));
+    if agrees(&zone.last_name, first) && agrees(&zone.first_name, last) && !agrees(&zone.last_name, last) {
+        let (first, last) = (printed.remove(&Kind::FirstName), printed.remove(&Kind::LastName));
+        for (kind, swapped) in [(Kind::LastName, first), (Kind::FirstName, last)] {
+            if let Some((side, field)) = swapped {
+                printed.insert(kind, (side, field.named(kind)));
+            }
+        }
+    }
+    let is_personal = |number: &str| {
+        let same = |data: &Option<String>| {
+            data.as_ref().is_some_and(|data| compare::numbers(data, number) == Agreement::Match)
+        };
+        (same(&zone.optional_data) || same(&zone.more_optional_data))
+            && zone.document_number.as_deref() != Some(number)
+    };
+    if printed.get(&Kind::DocumentNumber).is_some_and(|(_, field)| is_personal(&field.value))
+        && let Some((side, field)) = printed.remove(&Kind::DocumentNumber)
+    {
+        let kind = Kind::PersonalNumber;
+        printed.entry(kind).or_insert((side, field.named(kind)));
+    }
+}
+
+/// Where a card has one number, the person's, it is what people call the document's.
+fn add_document_number(result: &mut OcrResult) {
+    if let Some(personal) = result.fields.get("personal_number").cloned() {
+        result.fields.entry("document_number".to_owned()).or_insert(personal);
+    }
 }
 
 /// One field of the zone: name, part, normalised value, how it compares with print.
@@ -175,4 +230,48 @@ fn add_full_name(result: &mut OcrResult) {
         ..first.clone()
     };
     result.fields.entry("full_name".to_owned()).or_insert(full);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: Kind, value: &str) -> (Kind, (usize, VisualField)) {
+        (kind, (0, VisualField::for_test(kind, value)))
+    }
+
+    #[test]
+    fn the_zone_tells_which_unlabelled_name_is_the_last_one() {
+        let zone = MrzFields {
+            last_name: Some("EL AMRANI".into()),
+            first_name: Some("YOUSSEF".into()),
+            ..MrzFields::default()
+        };
+        let value = |printed: &BTreeMap<Kind, (usize, VisualField)>, kind| printed[&kind].1.value.clone();
+        let mut swapped: BTreeMap<_, _> =
+            [field(Kind::FirstName, "El Amrani"), field(Kind::LastName, "Youssef")].into();
+        as_zone_says(&mut swapped, &zone);
+        assert_eq!(value(&swapped, Kind::LastName), "El Amrani");
+        assert_eq!(value(&swapped, Kind::FirstName), "Youssef");
+        // Another person's names stay where they are, and conflict.
+        let mut other: BTreeMap<_, _> =
+            [field(Kind::FirstName, "Benali"), field(Kind::LastName, "Youssef")].into();
+        as_zone_says(&mut other, &zone);
+        assert_eq!(value(&other, Kind::FirstName), "Benali");
+    }
+
+    #[test]
+    fn the_zone_tells_a_persons_number_from_the_documents() {
+        let zone = MrzFields {
+            document_number: Some("123456789".into()),
+            more_optional_data: Some("784198012345678".into()),
+            ..MrzFields::default()
+        };
+        let mut printed: BTreeMap<_, _> = [field(Kind::DocumentNumber, "784198012345678")].into();
+        as_zone_says(&mut printed, &zone);
+        assert!(printed.contains_key(&Kind::PersonalNumber) && !printed.contains_key(&Kind::DocumentNumber));
+        let mut own: BTreeMap<_, _> = [field(Kind::DocumentNumber, "123456789")].into();
+        as_zone_says(&mut own, &zone);
+        assert!(own.contains_key(&Kind::DocumentNumber));
+    }
 }

@@ -51,6 +51,24 @@ pub fn is_date(text: &str, today: Date) -> bool {
     letters <= 16 && printed_date(text, DateKind::Birth, today).is_some()
 }
 
+/// Whether a word is part of a date: figures, or a month's name.
+pub fn is_part_of_date(word: &str) -> bool {
+    !tokens(word).is_empty()
+}
+
+/// Whether a date in figures can only be read with the month before the day (`05/15/1990`).
+pub fn is_day_month_swapped(text: &str) -> bool {
+    let tokens = tokens(text);
+    matches!(
+        *tokens,
+        [
+            Token::Number { value: 1..=12, digits: 1 | 2 },
+            Token::Number { value: 13..=31, digits: 1 | 2 },
+            Token::Number { digits: 2 | 4, .. },
+        ]
+    )
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Token {
     Number { value: i32, digits: usize },
@@ -89,7 +107,6 @@ fn push_number(found: &mut Vec<Token>, digits: &str) {
         8 => &[0..2, 2..4, 4..8],
         6 if matches!(found.last(), Some(Token::Number { digits: 1 | 2, .. })) => &[0..2, 2..6],
         6 => &[0..2, 2..4, 4..6],
-        4 if found.is_empty() && !digits.starts_with("19") && !digits.starts_with("20") => &[0..2, 2..4],
         _ => &[0..9],
     };
     for piece in pieces {
@@ -112,6 +129,10 @@ fn date_at(tokens: &[Token], kind: DateKind, today: Date) -> Option<Date> {
         }
         [Token::Month(month), Token::Number { value: day, .. }, Token::Number { value, digits: 4 }, ..] => {
             (value as i16, month, day)
+        }
+        // `1508.2028`; four figures before two others are a year, of whatever calendar.
+        [Token::Number { value: both, digits: 4 }, Token::Number { value: year, digits: 4 }, ..] => {
+            (year as i16, i8::try_from(both % 100).ok()?, both / 100)
         }
         [
             Token::Number { value: year, digits: 4 },
@@ -270,6 +291,7 @@ mod tests {
             "14 Ağustos 1994",
             "14 AGO 1994",
             "14.081994",
+            "1408.1994",
             "14081994",
             "né le 14.08.1994",
             "AUGUST 14, 1994",
@@ -281,7 +303,18 @@ mod tests {
 
     #[test]
     fn what_is_no_date_gives_none() {
-        for text in ["", "AB123456", "99.99.1994", "5188L2V", "123 Rue Mohammed V", "31.02.1990", "N 12"] {
+        // A year of the Hijri calendar.
+        for text in [
+            "1410/10/20",
+            "20/10/1410",
+            "",
+            "AB123456",
+            "99.99.1994",
+            "5188L2V",
+            "123 Rue Mohammed V",
+            "31.02.1990",
+            "N 12",
+        ] {
             assert_eq!(printed_date(text, DateKind::Birth, TODAY), None, "{text}");
         }
         assert!(is_date("15.082028", TODAY) && !is_date("5188L2V", TODAY));

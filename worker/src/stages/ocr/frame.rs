@@ -32,6 +32,16 @@ impl Place {
         }
     }
 
+    /// Corners of the document in the frame's coordinates, clockwise from its top left.
+    pub const fn rectangle(&self) -> Option<Polygon> {
+        match self {
+            Self::Picture => None,
+            Self::Document { width, height, .. } => {
+                Some([[0.0, 0.0], [*width, 0.0], [*width, *height], [0.0, *height]])
+            }
+        }
+    }
+
     /// Corners of a box in pixels of the picture, clockwise from the top left of the text.
     pub fn corners(&self, of: &TextBox) -> Polygon {
         of.corners().map(|corner| self.point(corner))

@@ -70,6 +70,38 @@ fn spelled(text: &str, special: impl Fn(char) -> Option<&'static str>) -> String
     words
 }
 
+/// Arabic letters with their forms made one (alef with and without hamza, final forms of ya and ta),
+/// short vowels and the stretching line dropped, one space between words; everything else dropped.
+pub fn arabic_folded(text: &str) -> String {
+    let mut words = String::new();
+    for letter in text.chars() {
+        match letter {
+            'أ' | 'إ' | 'آ' | 'ٱ' => words.push('ا'),
+            'ى' | 'ی' => words.push('ي'),
+            'ة' => words.push('ه'),
+            'ؤ' => words.push('و'),
+            'ئ' => words.push('ي'),
+            '\u{64b}'..='\u{65f}' | '\u{640}' | '\u{670}' => {}
+            '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' => words.push(letter),
+            _ if !words.is_empty() && !words.ends_with(' ') => words.push(' '),
+            _ => {}
+        }
+    }
+    words.truncate(words.trim_end().len());
+    words
+}
+
+/// Arabic-Indic digits (both sets) as 0 to 9; everything else as it is.
+pub fn western_digits(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{660}'..='\u{669}' => char::from_digit(c as u32 - 0x660, 10).unwrap_or(c),
+            '\u{6f0}'..='\u{6f9}' => char::from_digit(c as u32 - 0x6f0, 10).unwrap_or(c),
+            _ => c,
+        })
+        .collect()
+}
+
 /// `EL AMRANI` → `El Amrani`, `JEAN-LUC` → `Jean-Luc`, `D'ARC` → `D'Arc`. A name that has small
 /// letters already keeps its spelling after the first letter of each word only where that is all
 /// small; recognisers read `İ` and `Ğ` small within capitals.
@@ -91,6 +123,24 @@ pub fn title_case(name: &str) -> String {
         }
     }
     cased.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `DAXiLi işLəR` → `DAXİLİ İŞLƏR`: recognisers read marked and dotted capitals as small letters. Words
+/// that have other small letters stay as they are.
+pub fn in_capitals(text: &str) -> String {
+    const READ_SMALL: &str = "iəşğöüçñ";
+    let capital =
+        |letter: char| if letter == 'i' { 'İ' } else { letter.to_uppercase().next().unwrap_or(letter) };
+    let word = |word: &str| {
+        let capitals = word.chars().filter(|c| c.is_uppercase()).count();
+        let small = |c: char| !c.is_lowercase() || READ_SMALL.contains(c);
+        if capitals >= 2 && word.chars().all(small) {
+            word.chars().map(capital).collect()
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<String>>().join(" ")
 }
 
 /// `İ` has a two-character small form in Unicode (i with a dot above it): a plain i is meant.
@@ -129,11 +179,25 @@ mod tests {
     }
 
     #[test]
+    fn capitals_that_were_read_small_are_capitals() {
+        assert_eq!(in_capitals("DAXiLi işLəR NAZiRLiYi"), "DAXİLİ İŞLƏR NAZİRLİYİ");
+        assert_eq!(in_capitals("Bulçar, ALB"), "Bulçar, ALB");
+        assert_eq!(in_capitals("12 rue Ibn Battouta"), "12 rue Ibn Battouta");
+    }
+
+    #[test]
     fn marks_are_dropped_or_spelled_by_icao() {
         assert_eq!(plain("Ağamusa Oğlu"), "AGAMUSA OGLU");
         assert_eq!(plain("D'Arc  (née)"), "DARC NEE");
         assert_eq!(icao_spelling("Müller Åse"), "MUELLER AASE");
         assert_eq!(plain("Müller"), "MULLER");
+    }
+
+    #[test]
+    fn arabic_forms_and_digits_are_made_one() {
+        assert_eq!(arabic_folded("تَاريخ الإنتهاء :"), "تاريخ الانتهاء");
+        assert_eq!(arabic_folded("ABC 12"), "");
+        assert_eq!(western_digits("٢٩٠٠٥١٥ ۱۲"), "2900515 12");
     }
 
     #[test]

@@ -31,6 +31,8 @@ use std::sync::OnceLock;
 use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues, find_document};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
+use visual::Told;
+pub use visual::{Frame, exists as template_exists};
 
 /// Why a side could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +90,9 @@ impl Ocr {
             });
             sides.push((image, side));
         }
-        let mut result = assemble::assemble(&sides, (self.today)());
+        let told =
+            Told { country: input.country.as_deref(), document: input.document_type, ..Told::default() };
+        let mut result = assemble::assemble(&sides, &told, (self.today)());
         result.sides = readings;
         Ok(result)
     }

@@ -43,6 +43,8 @@ pub struct Side {
     pub rotation_degrees: u16,
     /// Corners of the document in the picture, clockwise from the top left of its content.
     pub document: Option<Polygon>,
+    /// The same corners in the frame's coordinates.
+    pub sheet: Option<Polygon>,
 }
 
 impl Side {
@@ -83,7 +85,9 @@ pub fn read_side(
     };
     let (mut side, along) = read(frame, Look::Usual, charset, engine)?;
     let first = first_corner(along);
-    side.document = Some(std::array::from_fn(|n| corners[(n + first) % 4]));
+    let from_top_left = |corners: Polygon| std::array::from_fn(|n| corners[(n + first) % 4]);
+    side.document = Some(from_top_left(corners));
+    side.sheet = side.place.rectangle().map(from_top_left);
     if side.zone.is_some() || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
@@ -217,7 +221,7 @@ impl Reader<'_> {
         let centre = [left + width / 2.0, top + height / 2.0];
         let seen = self.frame.place.direction(centre, along, width.min(height) / 4.0);
         let (place, rotation_degrees) = (self.frame.place, rotation_degrees(seen));
-        Ok(Side { lines, zone, place, rotation_degrees, document: None })
+        Ok(Side { lines, zone, place, rotation_degrees, document: None, sheet: None })
     }
 }
 

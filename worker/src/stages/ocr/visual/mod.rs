@@ -1,13 +1,40 @@
-//! Labelled fields of the printed zone: a label, and the value below it, beside it or behind it.
+//! The printed zone: what kind of document it is, and its fields.
+//!
+//! In: the lines of each side, and, where the card's edges were found, its frame. First the titles
+//! are looked for ([`titles`]); they choose a template, if the document says what it is
+//! ([`templates`]). Then labels are paired with their values ([`pairs`]), with the template's own
+//! labels and number forms where there is one, and at last the template's values without labels are
+//! collected ([`unlabelled`]). Out: at most one value per field, and whether all this is a document.
 
+mod checks;
+mod folding;
+mod frame;
 mod labels;
+mod numbers;
+mod pairs;
+mod parts;
+mod pattern;
+mod templates;
+mod titles;
+mod unlabelled;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
+pub use frame::Frame;
 pub use labels::Kind;
+pub use templates::{Template, Told, exists};
 
 use super::lines::TextLine;
+use frame::Places;
 use jiff::civil::Date;
-use labels::Found;
+use labels::Dictionary;
+use numbers::Said;
+use pairs::Page;
+use std::collections::BTreeMap;
+use titles::Phrases;
+use values::{Grammar, Value};
 
 /// One field as printed.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,188 +46,128 @@ pub struct VisualField {
     pub confidence: f32,
     /// The line that holds the value; the first of them for an address.
     pub line: usize,
+    /// Whether a number has the form that the template wants; `None` where it wants none.
+    pub fits: Option<bool>,
+    /// What a number says of itself.
+    said: Option<Said>,
 }
 
-/// Below this a line is noise (or a script that the recogniser lacks, such as Arabic).
-const LEAST_CONFIDENCE: f32 = 0.6;
-/// In line heights: how far below its label a value begins, at most.
-const FARTHEST_BELOW: f32 = 1.9;
-/// How far beside its label.
-const FARTHEST_BESIDE: f32 = 14.0;
-
-/// Fields of one side, at most one per kind. `lines` are in the frame of the upright text.
-pub fn fields(lines: &[TextLine], today: Date) -> Vec<VisualField> {
-    let found: Vec<Option<Found>> = lines
-        .iter()
-        .map(|line| if line.confidence >= LEAST_CONFIDENCE { labels::find(&line.text) } else { None })
-        .collect();
-    let mut taken: Vec<VisualField> = Vec::new();
-    for (i, label) in found.iter().enumerate() {
-        let (Some(Found { kind, inline_value: Some(printed), likeness }), Some(line)) = (label, lines.get(i))
-        else {
-            continue;
-        };
-        if let Some(value) = values::normalised(*kind, printed, today) {
-            let confidence = line.confidence * likeness;
-            taken.push(VisualField { kind: *kind, value, raw: printed.clone(), confidence, line: i });
+impl VisualField {
+    fn of(kind: Kind, value: &Value, raw: String, confidence: f32, line: usize) -> Self {
+        let confidence = confidence * value.soundness;
+        Self {
+            kind,
+            value: value.text.clone(),
+            raw,
+            confidence,
+            line,
+            fits: value.fits,
+            said: value.said.clone(),
         }
     }
-    // Nearest pairs first; a line is the value of one label only.
-    let mut pairs: Vec<Pair> = Vec::new();
-    for (at, label) in found.iter().enumerate() {
-        let Some(Found { kind, inline_value: None, likeness }) = label else { continue };
-        for (of, candidate) in lines.iter().enumerate() {
-            if found.get(of).is_some_and(Option::is_some) || candidate.confidence < LEAST_CONFIDENCE {
-                continue;
+
+    /// The same value as another field.
+    pub fn named(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    #[cfg(test)]
+    pub fn for_test(kind: Kind, value: &str) -> Self {
+        let (value, raw) = (value.to_owned(), value.to_owned());
+        Self { kind, value, raw, confidence: 0.9, line: 0, fits: None, said: None }
+    }
+}
+
+/// What was read on one side.
+pub struct SideText<'a> {
+    /// In the frame of the upright text.
+    pub lines: &'a [TextLine],
+    /// From pixels of the original to the card, where its edges were found.
+    pub frame: Option<Frame>,
+}
+
+/// The printed zone of all sides.
+#[derive(Debug, Default)]
+pub struct Printed {
+    /// With the index of its side.
+    pub fields: BTreeMap<Kind, (usize, VisualField)>,
+    pub template: Option<&'static Template>,
+    /// Whether the print alone is enough to call this a document of identity.
+    pub is_document: bool,
+}
+
+/// Fewer labelled fields than this do not make a document: a letterhead has an address, too.
+const LEAST_FIELDS: usize = 3;
+/// So many labelled fields, the holder's name, birth and a number among them, make a document whose
+/// title could not be read.
+const ENOUGH_FIELDS: usize = 5;
+
+/// Reads all sides of one document. `today` decides the century of two-digit years.
+pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
+    let lines: Vec<&[TextLine]> = sides.iter().map(|side| side.lines).collect();
+    let phrases = Phrases::of(&lines);
+    let template = templates::choose(&phrases, told);
+    let grammar = Grammar { template, today };
+    let dictionary = template.map_or(Dictionary::general(), |template| &template.dictionary);
+    let mut fields: BTreeMap<Kind, (usize, VisualField)> = BTreeMap::new();
+    for (index, side) in sides.iter().enumerate() {
+        let mut page = Page::new(side.lines, index, dictionary, &phrases);
+        page.inline(&grammar);
+        page.apart(&grammar);
+        if let Some(template) = template {
+            unlabelled::numbers(&mut page, template, &grammar);
+            if let Some(rule) = &template.unlabelled_names {
+                unlabelled::names(&mut page, rule, &grammar);
             }
-            let Some(distance) = lines.get(at).and_then(|line| distance(line, candidate)) else { continue };
-            if *kind == Kind::Ignored || values::normalised(*kind, &candidate.text, today).is_some() {
-                pairs.push(Pair { distance, kind: *kind, likeness: *likeness, label: at, value: of });
+            if let Some(rule) = &template.unlabelled_dates {
+                unlabelled::dates(&mut page, rule, today);
+            }
+            unlabelled::below(&mut page, template, &grammar);
+            let aspect = template.shape.aspect();
+            if let Some(places) = Places::of(side.lines, side.frame.as_ref(), &template.anchors, aspect) {
+                unlabelled::placed(&mut page, template, &places, &grammar);
+            }
+        }
+        for field in parts::of(page.fields, &grammar) {
+            let kept = fields.get(&field.kind).map(|(_, before)| before.fits);
+            if kept.is_none() || kept == Some(Some(false)) && field.fits == Some(true) {
+                fields.insert(field.kind, (index, field));
             }
         }
     }
-    pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-    let mut used: Vec<usize> = Vec::new();
-    let mut served: Vec<usize> = Vec::new();
-    for pair in &pairs {
-        let known = pair.kind != Kind::Ignored && taken.iter().any(|field| field.kind == pair.kind);
-        if known || used.contains(&pair.value) || served.contains(&pair.label) {
-            continue;
-        }
-        let Some(line) = lines.get(pair.value) else { continue };
-        used.push(pair.value);
-        served.push(pair.label);
-        let mut raw = line.text.clone();
-        if pair.kind == Kind::Address {
-            for more in continued(lines, &found, pair.value) {
-                if let Some(line) = lines.get(more).filter(|_| !used.contains(&more)) {
-                    used.push(more);
-                    raw = format!("{raw}, {}", line.text);
-                }
-            }
-        }
-        if let Some(value) = values::normalised(pair.kind, &raw, today) {
-            let confidence = line.confidence * pair.likeness;
-            taken.push(VisualField { kind: pair.kind, value, raw, confidence, line: pair.value });
-        }
-    }
-    taken
+    let is_document = is_document(&fields, template, &phrases);
+    Printed { fields, template, is_document }
 }
 
-struct Pair {
-    distance: f32,
-    kind: Kind,
-    likeness: f32,
-    label: usize,
-    value: usize,
-}
-
-/// How far a value is from its label in line heights; `None` where it cannot belong to it.
-fn distance(label: &TextLine, value: &TextLine) -> Option<f32> {
-    let height = label.height().max(value.height() * 0.6);
-    let below = (value.top - label.bottom) / height;
-    let indent = (value.left - label.left) / height;
-    // Boxes are grown by the detector's margin and overlap their neighbours a little.
-    if (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom {
-        let starts_under = indent > -1.5 && value.left < label.right;
-        if starts_under {
-            return Some(below.max(0.0) + indent.abs() * 0.15);
+fn is_document(
+    fields: &BTreeMap<Kind, (usize, VisualField)>,
+    template: Option<&Template>,
+    phrases: &Phrases,
+) -> bool {
+    let has = |kinds: &[Kind]| kinds.iter().any(|kind| fields.contains_key(kind));
+    let proven = |kind: &Kind| {
+        let said = fields.get(kind).and_then(|(_, field)| field.said.as_ref());
+        said.is_some_and(|said| said.holds == Some(true))
+    };
+    let of_form = |kind: &Kind| fields.get(kind).is_some_and(|(_, field)| field.fits != Some(false));
+    let numbers = [Kind::DocumentNumber, Kind::PersonalNumber];
+    let number = numbers.iter().any(of_form);
+    let named = has(&[Kind::LastName, Kind::FirstName, Kind::FullName]);
+    let count = fields.len();
+    match template {
+        // It says what it is: its number and two facts more, or the holder's facts without the number.
+        Some(template) if template.is_titled(phrases) => {
+            let enough = count >= LEAST_FIELDS && (number || named && has(&[Kind::DateOfBirth]));
+            // Of cards in Arabic alone little else than two numbers is read.
+            enough || count + 1 >= LEAST_FIELDS && numbers.iter().any(proven)
         }
-    }
-    let same_row = (value.middle() - label.middle()).abs() < 0.6 * height;
-    let gap = (value.left - label.right) / height;
-    (same_row && (-0.8..FARTHEST_BESIDE).contains(&gap)).then_some(0.6 + gap.max(0.0) * 0.25)
-}
-
-/// The lines directly below a value that belong to it, left edges aligned.
-fn continued(lines: &[TextLine], found: &[Option<Found>], first: usize) -> Vec<usize> {
-    let mut more = Vec::new();
-    let mut last = first;
-    loop {
-        let Some(above) = lines.get(last) else { return more };
-        let height = above.height();
-        let next = lines.iter().enumerate().find(|(i, line)| {
-            found.get(*i).is_some_and(Option::is_none)
-                && line.confidence >= LEAST_CONFIDENCE
-                && (line.left - above.left).abs() < height
-                && line.middle() > above.bottom
-                && line.top - above.bottom < 0.7 * height
-                && line.text.chars().filter(|c| c.is_alphabetic()).count() >= 2
-        });
-        match next {
-            Some((i, _)) if more.len() < 3 => {
-                more.push(i);
-                last = i;
-            }
-            _ => return more,
+        Some(_) => number && count >= LEAST_FIELDS,
+        None if phrases.speak_for_something_else() => false,
+        None if phrases.speak_for_a_document() => {
+            count >= LEAST_FIELDS && (named || has(&[Kind::DateOfBirth])) && (number || count > LEAST_FIELDS)
         }
+        None => number && named && has(&[Kind::DateOfBirth]) && count >= ENOUGH_FIELDS,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-
-    const TODAY: Date = date(2025, 11, 22);
-
-    fn line(text: &str, left: f32, top: f32) -> TextLine {
-        TextLine::for_test(text, [left, top, left + 14.0 * text.chars().count() as f32, top + 30.0])
-    }
-
-    fn value_of(fields: &[VisualField], kind: Kind) -> Option<&str> {
-        fields.iter().find(|field| field.kind == kind).map(|field| field.value.as_str())
-    }
-
-    #[test]
-    fn values_stand_below_their_labels_in_columns() {
-        let lines = [
-            line("Doğulduğu tarix/Date of birth", 641.0, 667.0),
-            line("Fardi identifikasiya nömrəsi/Personal No", 1036.0, 665.0),
-            line("Cinsi/Sex", 1630.0, 664.0),
-            line("14.08.1994", 645.0, 716.0),
-            line("5188L2V", 1043.0, 715.0),
-            line("K/M", 1630.0, 705.0),
-            line("Doğulduğu yer/Place of birth", 641.0, 763.0),
-            line("AZƏRBAYCAN/AZE", 647.0, 809.0),
-        ];
-        let found = fields(&lines, TODAY);
-        assert_eq!(value_of(&found, Kind::DateOfBirth), Some("1994-08-14"));
-        assert_eq!(value_of(&found, Kind::PersonalNumber), Some("5188L2V"));
-        assert_eq!(value_of(&found, Kind::Gender), Some("M"));
-        assert_eq!(value_of(&found, Kind::PlaceOfBirth), Some("AZƏRBAYCAN/AZE"));
-    }
-
-    #[test]
-    fn values_stand_beside_their_labels_and_addresses_go_on() {
-        let lines = [
-            line("N°", 62.0, 66.0),
-            line("AB123456", 112.0, 60.0),
-            line("Adresse", 62.0, 320.0),
-            line("12 RUE IBN BATTOUTA", 200.0, 318.0),
-            line("MAARIF CASABLANCA", 200.0, 360.0),
-            line("Sexe", 62.0, 490.0),
-            line("F", 150.0, 488.0),
-        ];
-        let found = fields(&lines, TODAY);
-        assert_eq!(value_of(&found, Kind::DocumentNumber), Some("AB123456"));
-        assert_eq!(value_of(&found, Kind::Address), Some("12 RUE IBN BATTOUTA, MAARIF CASABLANCA"));
-        assert_eq!(value_of(&found, Kind::Gender), Some("F"));
-    }
-
-    #[test]
-    fn a_value_that_cannot_be_the_field_is_left_alone() {
-        let lines = [line("Date of birth", 100.0, 100.0), line("CASABLANCA", 100.0, 140.0)];
-        assert!(fields(&lines, TODAY).is_empty());
-        assert!(
-            fields(&[line("CAFE DE LA GARE", 10.0, 10.0), line("MENU 12,50", 10.0, 60.0)], TODAY).is_empty()
-        );
-    }
-
-    #[test]
-    fn unsure_lines_are_not_fields() {
-        let mut lines = [line("Surname", 100.0, 100.0), line("ERIKSSON", 100.0, 140.0)];
-        lines[1].confidence = 0.4;
-        assert!(fields(&lines, TODAY).is_empty());
-    }
-}
+pub use checks::check;

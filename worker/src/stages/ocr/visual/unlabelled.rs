@@ -1,0 +1,239 @@
+//! Values that stand without a label that we read: by the number's form, by their place between
+//! others, by their order in time, by their place on the card.
+
+use super::VisualField;
+use super::folding::is_arabic;
+use super::frame::Places;
+use super::labels::Kind;
+use super::pairs::Page;
+use super::templates::{Template, UnlabelledDates, UnlabelledNames};
+use super::values::{Grammar, is_name};
+use crate::stages::ocr::dates::{DateKind, is_date, printed_date};
+use crate::stages::ocr::letters::western_digits;
+use crate::stages::ocr::lines::TextLine;
+use jiff::civil::Date;
+
+/// Nothing beside the value itself speaks for it: it must be read surely.
+const LEAST_CONFIDENCE: f32 = 0.75;
+/// What is told by form or place alone is a little less sure than what a label announces.
+const WITHOUT_LABEL: f32 = 0.9;
+
+/// In line heights.
+const FARTHEST_BELOW: f32 = 1.5;
+
+/// Numbers that stand anywhere, where exactly one line has their form.
+pub fn numbers(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
+    for (kind, rule) in template.numbers.iter().filter(|(_, rule)| rule.anywhere) {
+        let doubtful = page.fields.iter().position(|f| f.kind == *kind && f.fits == Some(false));
+        if page.has(*kind) && doubtful.is_none() {
+            continue;
+        }
+        let mut found: Vec<VisualField> = Vec::new();
+        for (at, line) in page.lines.iter().enumerate() {
+            let labelled = page.found.get(at).is_some_and(|labels| !labels.is_empty());
+            let ours = doubtful.and_then(|i| page.fields.get(i)).is_some_and(|field| field.line == at);
+            let taken = page.used.contains(&at) && !ours;
+            if line.confidence < LEAST_CONFIDENCE || taken || labelled && !ours {
+                continue;
+            }
+            let Some((raw, value)) = pieces(&line.text).find_map(|piece| {
+                let value = grammar.in_pattern(*kind, piece)?;
+                let western = western_digits(piece);
+                let exact =
+                    rule.pattern.iter().any(|p| p.fit(&western).is_some_and(|fitted| fitted.replaced == 0));
+                // A look-alike is replaced only where the number itself says that it is right.
+                let proven = value.said.as_ref().is_some_and(|said| said.holds == Some(true));
+                (exact || proven).then_some((piece, value))
+            }) else {
+                continue;
+            };
+            // Eight digits may be a date as well.
+            if is_date(raw, grammar.today) && raw.contains(['.', '/', '-', ' ']) {
+                continue;
+            }
+            found.push(VisualField::of(*kind, &value, raw.to_owned(), line.confidence * WITHOUT_LABEL, at));
+        }
+        let one = found.first().filter(|first| found.iter().all(|other| other.value == first.value)).cloned();
+        if let Some(field) = one {
+            if let Some(doubtful) = doubtful {
+                page.fields.remove(doubtful);
+            }
+            page.used.push(field.line);
+            page.add(field);
+        }
+    }
+}
+
+/// A line, and its runs of words that have digits.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let ends: Vec<(usize, usize)> = text
+        .split(' ')
+        .scan(0, |at, word| {
+            let start = *at;
+            *at += word.len() + 1;
+            Some((start, start + word.len()))
+        })
+        .filter(|(start, end)| start < end)
+        .collect();
+    let runs: Vec<&str> = (0..ends.len())
+        .flat_map(|from| (from..ends.len()).rev().map(move |to| (from, to)))
+        .filter_map(|(from, to)| text.get(ends.get(from)?.0..ends.get(to)?.1))
+        .filter(|run| run.chars().any(char::is_numeric))
+        .collect();
+    std::iter::once(text).chain(runs)
+}
+
+/// Names between the title and the first labelled field.
+pub fn names(page: &mut Page<'_>, rule: &UnlabelledNames, grammar: &Grammar<'_>) {
+    if rule.order.iter().any(|kind| page.has(*kind)) {
+        return;
+    }
+    let label = page.found.iter().zip(page.lines).filter(|(labels, _)| {
+        labels.first().is_some_and(|found| found.kind == rule.before && !found.right_to_left)
+    });
+    let Some(before) = label.map(|(_, line)| line).min_by(|a, b| a.top.total_cmp(&b.top)) else { return };
+    let above = |line: &TextLine| line.middle() < before.top;
+    let titles = page.titles.iter().zip(page.lines).filter(|(title, line)| **title && above(line));
+    // Without the title nothing says where the names begin.
+    let Some(title_bottom) = titles.map(|(_, line)| line.middle()).max_by(f32::total_cmp) else { return };
+    let mut candidates: Vec<(usize, &TextLine)> = page
+        .lines
+        .iter()
+        .enumerate()
+        .filter(|(at, line)| {
+            page.is_free(*at)
+                && line.confidence >= LEAST_CONFIDENCE
+                && above(line)
+                && line.middle() > title_bottom
+                && !is_arabic(&line.text)
+                && is_name(&line.text)
+                && is_in_capitals(&line.text)
+        })
+        .collect();
+    if candidates.len() != rule.order.len() {
+        let aligned =
+            |line: &TextLine| (line.left - before.left).abs() < 2.0 * before.height().max(line.height());
+        candidates.retain(|(_, line)| aligned(line));
+    }
+    if candidates.len() != rule.order.len() {
+        return;
+    }
+    candidates.sort_by(|a, b| a.1.middle().total_cmp(&b.1.middle()));
+    let fields: Vec<VisualField> = rule
+        .order
+        .iter()
+        .zip(&candidates)
+        .filter_map(|(kind, (at, line))| {
+            let value = grammar.value(*kind, &line.text)?;
+            Some(VisualField::of(*kind, &value, line.text.clone(), line.confidence * WITHOUT_LABEL, *at))
+        })
+        .collect();
+    for field in fields {
+        page.used.push(field.line);
+        page.add(field);
+    }
+}
+
+fn is_in_capitals(text: &str) -> bool {
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let capitals = text.chars().filter(|c| c.is_uppercase()).count();
+    letters >= 2 && capitals * 5 >= letters * 4
+}
+
+/// Values directly below another field's, left edges aligned.
+pub fn below(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
+    for (kind, upper) in &template.below {
+        let above =
+            page.fields.iter().find(|field| field.kind == *upper).and_then(|f| page.lines.get(f.line));
+        let (Some(above), false) = (above, page.has(*kind)) else { continue };
+        let nearest = page
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(at, line)| {
+                let height = above.height().max(line.height());
+                page.is_free(*at)
+                    && line.confidence >= LEAST_CONFIDENCE
+                    && (line.left - above.left).abs() < 2.0 * height
+                    && line.middle() > above.bottom
+                    && line.top - above.bottom < FARTHEST_BELOW * height
+                    && is_in_capitals(&line.text)
+            })
+            .min_by(|a, b| a.1.middle().total_cmp(&b.1.middle()));
+        let Some((at, line)) = nearest else { continue };
+        let Some(value) = grammar.value(*kind, &line.text) else { continue };
+        let field = VisualField::of(*kind, &value, line.text.clone(), line.confidence * WITHOUT_LABEL, at);
+        page.used.push(at);
+        page.add(field);
+    }
+}
+
+/// Dates that no label announces, where there are exactly as many as the template expects and
+/// their distances are possible.
+pub fn dates(page: &mut Page<'_>, rule: &UnlabelledDates, today: Date) {
+    if rule.order.iter().any(|kind| page.has(*kind)) {
+        return;
+    }
+    let mut found: Vec<(Date, usize)> = Vec::new();
+    for (at, line) in page.lines.iter().enumerate() {
+        if !page.is_free(at) || line.confidence < LEAST_CONFIDENCE || !is_date(&line.text, today) {
+            continue;
+        }
+        let Some(date) = printed_date(&line.text, DateKind::Birth, today) else { continue };
+        if found.iter().all(|(known, _)| *known != date) {
+            found.push((date, at));
+        }
+    }
+    found.sort_unstable();
+    if found.len() != rule.order.len() || !is_possible(rule, &found, today) {
+        return;
+    }
+    for (kind, (date, at)) in rule.order.iter().zip(found) {
+        let Some(line) = page.lines.get(at) else { continue };
+        page.used.push(at);
+        let confidence = line.confidence * WITHOUT_LABEL;
+        let (value, raw) = (date.to_string(), line.text.clone());
+        page.add(VisualField { kind: *kind, value, raw, confidence, line: at, fits: None, said: None });
+    }
+}
+
+fn is_possible(rule: &UnlabelledDates, found: &[(Date, usize)], today: Date) -> bool {
+    let of =
+        |kind: Kind| rule.order.iter().position(|k| *k == kind).and_then(|at| found.get(at)).map(|(d, _)| *d);
+    let valid = match (of(Kind::IssueDate), of(Kind::ExpiryDate)) {
+        (Some(issue), Some(expiry)) => {
+            let years = expiry.year() - issue.year();
+            issue <= today && (rule.valid_years.is_empty() || rule.valid_years.contains(&years))
+        }
+        _ => true,
+    };
+    let born = of(Kind::DateOfBirth).is_none_or(|birth| birth <= today);
+    valid && born
+}
+
+/// Values at their place on the card.
+pub fn placed(page: &mut Page<'_>, template: &Template, places: &Places, grammar: &Grammar<'_>) {
+    for (kind, [left, top, right, bottom]) in &template.places {
+        if page.has(*kind) {
+            continue;
+        }
+        let middle = [(left + right) / 2.0, (top + bottom) / 2.0];
+        let best = page
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(at, line)| page.is_free(*at) && line.confidence >= LEAST_CONFIDENCE)
+            .filter_map(|(at, line)| {
+                let [x, y] = places.middle(line)?;
+                let inside = (*left..=*right).contains(&x) && (*top..=*bottom).contains(&y);
+                let value = grammar.value(*kind, &line.text).filter(|value| value.fits != Some(false))?;
+                let away = (x - middle[0]).hypot(y - middle[1]);
+                inside.then_some((at, line, value, away))
+            })
+            .min_by(|a, b| a.3.total_cmp(&b.3));
+        let Some((at, line, value, _)) = best else { continue };
+        let field = VisualField::of(*kind, &value, line.text.clone(), line.confidence * WITHOUT_LABEL, at);
+        page.used.push(at);
+        page.add(field);
+    }
+}
