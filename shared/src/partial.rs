@@ -192,6 +192,11 @@ pub struct SideReading {
     pub image: ImageRole,
     /// Clockwise rotation that made the text upright: 0, 90, 180, 270.
     pub rotation_degrees: u16,
+    /// Corners of the document in the picture, clockwise from the top left of its content; absent
+    /// where no outline stands out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Vec<f32>>>)]
+    pub document: Option<Polygon>,
     pub text_lines: usize,
     /// Mean recognition confidence of the lines, 0..1.
     pub confidence: f32,

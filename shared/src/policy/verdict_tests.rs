@@ -303,6 +303,7 @@ fn declared(country: &str, document: DocumentType, read: &[(&str, &str)], lines_
     ocr.sides.push(SideReading {
         image: ImageRole::DocumentBack,
         rotation_degrees: 0,
+        document: None,
         text_lines: lines_of_back,
         confidence: 0.9,
         issues: Vec::new(),

@@ -78,6 +78,7 @@ impl Ocr {
             readings.push(SideReading {
                 image,
                 rotation_degrees: side.rotation_degrees,
+                document: None,
                 text_lines: side.lines.len() + side.zone.as_ref().map_or(0, |zone| zone.places.len()),
                 confidence: side.confidence(),
                 issues,
