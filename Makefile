@@ -15,7 +15,7 @@ export TXID_SERVICES_FOLDER := $(SERVICES)
 BUILD := $(CARGO) build --locked --workspace --bins
 RELEASE := $(BUILD) --release
 
-.PHONY: help contract-tools demo up test lint bench measure measure-batch measure-upgrade pictures models chart-tools monitoring-tools setup services clean
+.PHONY: help contract-tools demo up test lint bench scoreboard measure-batch measure-upgrade pictures models chart-tools monitoring-tools setup services clean
 
 help:
 	@echo 'make demo     from nothing to verdicts on a handful of submissions, checked against the truth'
@@ -23,7 +23,7 @@ help:
 	@echo 'make test     every test, on real RabbitMQ, Redis and Postgres'
 	@echo 'make lint     formatting, clippy, licences, no registry hosts'
 	@echo 'make bench    verifications per second: stages alone, the fleet, orchestration; times of single calls'
-	@echo 'make measure  what reading documents is worth on folders with truth: make measure MRZ=folder FORGED=folder'
+	@echo 'make scoreboard PER=2 FOLDER=folder   what reading documents is worth: figures, and a page to look at'
 	@echo 'make measure-batch ROWS=1000000   a batch through a fleet whose processes are killed meanwhile'
 	@echo 'make measure-upgrade OLD=commit    that commit and this one mixed under load: forward, back, forward'
 	@echo 'make pictures draw the dashboards from a run of the fleet (PYTHON needs matplotlib)'
@@ -115,11 +115,12 @@ pictures: models
 	trap 'tests/services/ensure.sh stop' EXIT; \
 	"$(TARGET)/debug/watched" --python "$(PYTHON)"
 
-measure:
+# tests/SCOREBOARD.md says how truth is written for a FOLDER of real images.
+scoreboard:
 	$(RELEASE)
-	"$(TARGET)/release/txid" models fetch
-	$(CARGO) run --locked --release -p txid-worker --example ocr_measure -- \
-		$(if $(MRZ),--mrz "$(MRZ)") $(if $(FORGED),--forged "$(FORGED)")
+	"$(TARGET)/release/txid" models fetch --group run --group test
+	"$(TARGET)/release/scoreboard" --out "$(TARGET)/scoreboard" --threads 1 \
+		$(if $(PER),--per "$(PER)") $(if $(FOLDER),--folder "$(FOLDER)")
 
 clean:
 	-@tests/services/ensure.sh stop

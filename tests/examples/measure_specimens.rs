@@ -1,4 +1,6 @@
-//! Runs the stages on a folder of generated specimens and compares them with the truth:
+//! What attacks and trouble make of the stages, on a folder of generated specimens: whether documents are
+//! readable and contradict themselves, faces, liveness, fraud signals. How well fields and zones are read
+//! is `make scoreboard`.
 //!
 //! ```text
 //! cargo run -p txid-specimens -- --out DIR --count 40 --seed 100
@@ -49,10 +51,6 @@ fn main() -> Result<()> {
 #[derive(Default)]
 struct Figures {
     show: bool,
-    /// Right, wrong, absent; by field.
-    fields: BTreeMap<String, [usize; 3]>,
-    /// Exact, other, none; valid check digits; by format.
-    zones: BTreeMap<String, [usize; 3]>,
     /// By attack.
     faces: BTreeMap<String, Vec<String>>,
     liveness: BTreeMap<String, usize>,
@@ -91,7 +89,7 @@ fn measure(path: &Path, engine: &mut Engine, figures: &mut Figures) -> Result<()
             }
         };
         match result {
-            StageResult::Ocr(ocr) => figures.ocr(&name, &attack, &truth, &ocr),
+            StageResult::Ocr(ocr) => figures.ocr(&name, &attack, &ocr),
             StageResult::FaceMatch(face) => figures.face(&attack, &truth, &face),
             StageResult::Liveness(liveness) => figures.liveness(&truth, &liveness),
             StageResult::Fraud(fraud) => figures.fraud(&attack, &fraud),
@@ -101,57 +99,15 @@ fn measure(path: &Path, engine: &mut Engine, figures: &mut Figures) -> Result<()
     Ok(())
 }
 
-/// Case and spacing are not what is compared. Neither is what parts the words of an address: the
-/// truth has a blank where the print has a comma or begins a line.
-fn plain(field: &str, text: &str) -> String {
-    let parts = |c: char| c.is_whitespace() || (field == "address" && !c.is_alphanumeric());
-    text.to_uppercase().split(parts).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 impl Figures {
-    fn ocr(&mut self, name: &str, attack: &str, truth: &Value, ocr: &OcrResult) {
+    fn ocr(&mut self, name: &str, attack: &str, ocr: &OcrResult) {
         let readable = self.unreadable.entry(attack.to_owned()).or_default();
         readable[usize::from(ocr.readable)] += 1;
         let conflict = ocr.comparisons.iter().any(|c| c.outcome == Agreement::Conflict);
         self.conflicts.entry(attack.to_owned()).or_default()[usize::from(conflict)] += 1;
-        if attack == "blurred" {
-            return;
-        }
-        if self.show && conflict {
+        if self.show && attack != "blurred" {
             for c in ocr.comparisons.iter().filter(|c| c.outcome == Agreement::Conflict) {
                 println!("{name}: {} MRZ {:?} visual {:?}", c.field, c.mrz, c.visual);
-            }
-        }
-        for (field, wanted) in truth.get("fields").and_then(Value::as_object).into_iter().flatten() {
-            let wanted = wanted.get("value").and_then(Value::as_str).unwrap_or_default();
-            let read = ocr.fields.get(field).map(|f| f.value.as_str());
-            let outcome = match read {
-                Some(value) if plain(field, value) == plain(field, wanted) => 0,
-                Some(_) => 1,
-                None => 2,
-            };
-            self.fields.entry(field.clone()).or_default()[outcome] += 1;
-            if self.show && outcome == 1 {
-                println!("{name}: {field} is {wanted:?}, read {:?}", read.unwrap_or_default());
-            }
-        }
-        if let Some(zone) = truth.get("mrz") {
-            let wanted: Vec<&str> = zone
-                .get("lines")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let format = zone.get("format").and_then(Value::as_str).unwrap_or_default();
-            let outcome = match &ocr.mrz {
-                Some(read) if read.lines == wanted => 0,
-                Some(_) => 1,
-                None => 2,
-            };
-            self.zones.entry(format.to_owned()).or_default()[outcome] += 1;
-            if self.show && outcome != 0 {
-                println!("{name}: MRZ {wanted:?}, read {:?}", ocr.mrz.as_ref().map(|m| &m.lines));
             }
         }
     }
@@ -198,14 +154,6 @@ impl Figures {
     }
 
     fn print(&self) {
-        println!("\nfields (all but blurred)          right  wrong absent");
-        for (field, [right, wrong, absent]) in &self.fields {
-            println!("  {field:<30} {right:>6} {wrong:>6} {absent:>6}");
-        }
-        println!("\nMRZ (all but blurred)             exact  other   none");
-        for (format, [exact, other, none]) in &self.zones {
-            println!("  {format:<30} {exact:>6} {other:>6} {none:>6}");
-        }
         println!("\nattack                     readable    not   conflict  none");
         for (attack, [not, readable]) in &self.unreadable {
             let [none, conflict] = self.conflicts.get(attack).copied().unwrap_or_default();

@@ -9,5 +9,6 @@ pub mod pictures;
 pub mod prometheus;
 pub mod proxy;
 pub mod receiver;
+pub mod scoreboard;
 pub mod stubs;
 pub mod upgrade;
