@@ -2,6 +2,12 @@
 //! measured; whether that is good enough is the policy's business (`crate::policy`), so that a
 //! verdict can be replayed from its partials.
 
+mod barcode;
+mod comparison;
+
+pub use barcode::{Barcode, BarcodeContent, BarcodeFormat};
+pub use comparison::{Agreement, FieldComparison};
+
 use crate::likeness::Likeness;
 use crate::words::{ImageRole, Stage};
 use serde::{Deserialize, Serialize};
@@ -81,6 +87,9 @@ pub struct OcrResult {
     /// The same fact read from two places of the document.
     #[serde(default)]
     pub comparisons: Vec<FieldComparison>,
+    /// Every barcode that was read, also those that say nothing about the holder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barcodes: Vec<Barcode>,
     #[serde(default)]
     pub sides: Vec<SideReading>,
 }
@@ -168,22 +177,6 @@ pub struct MrzCorrection {
     pub reason: String,
     /// Probability the recogniser gave to the corrected character, 0..1.
     pub probability: f32,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct FieldComparison {
-    pub field: String,
-    pub mrz: String,
-    pub visual: String,
-    pub outcome: Agreement,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Agreement {
-    Match,
-    Partial,
-    Conflict,
 }
 
 /// How one side of the document was read.
@@ -354,6 +347,8 @@ pub enum FraudKind {
     GreyCopy,
     /// The MRZ contradicts the visual zone → `tampering`. Computed at the join, from the OCR partial.
     MrzVisualConflict,
+    /// A barcode contradicts the MRZ or the visual zone → `tampering`. Computed at the join, too.
+    BarcodeConflict,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

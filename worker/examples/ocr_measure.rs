@@ -277,10 +277,10 @@ fn measure_fields(folder: &Path, show: bool, bench: &mut Bench) -> anyhow::Resul
         let visual: BTreeMap<&str, String> = result
             .comparisons
             .iter()
-            .map(|c| (c.field.as_str(), c.visual.clone()))
+            .filter_map(|c| Some((c.field.as_str(), c.visual.clone()?)))
             .chain(result.fields.iter().map(|(name, field)| {
                 let printed = result.comparisons.iter().find(|c| c.field == *name);
-                (name.as_str(), printed.map_or_else(|| field.value.clone(), |c| c.visual.clone()))
+                (name.as_str(), printed.and_then(|c| c.visual.clone()).unwrap_or_else(|| field.value.clone()))
             }))
             .collect();
         let mut right = 0;

@@ -238,8 +238,9 @@ fn a_date_that_differs_from_a_valid_mrz_is_tampering() {
     };
     let conflict = FieldComparison {
         field: "date_of_birth".to_owned(),
-        mrz: "1990-05-15".to_owned(),
-        visual: "1996-05-15".to_owned(),
+        mrz: Some("1990-05-15".to_owned()),
+        visual: Some("1996-05-15".to_owned()),
+        barcode: None,
         outcome: Agreement::Conflict,
     };
     let decision = with_ocr(|ocr| {

@@ -1,5 +1,6 @@
 //! From what each side says to one result.
 
+use super::barcode::{ReadBarcode, add_barcodes};
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
 use super::mrz::{Part, dimensions, part_place};
 use super::side::Side;
@@ -16,7 +17,7 @@ use txid_shared::words::ImageRole;
 const LEAST_LABELLED_FIELDS: usize = 3;
 
 /// Puts the sides together. `sides` of the result (rotation, quality) is the caller's.
-pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
+pub fn assemble(sides: &[(ImageRole, Side)], barcodes: Vec<ReadBarcode>, today: Date) -> OcrResult {
     let zone = sides
         .iter()
         .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?)))
@@ -28,8 +29,10 @@ pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
             printed.entry(field.kind).or_insert((*role, field, line.place.corners()));
         }
     }
-    if zone.is_none() && printed.len() < LEAST_LABELLED_FIELDS {
-        return OcrResult::default();
+    let by_barcode = barcodes.iter().any(ReadBarcode::makes_a_document);
+    if zone.is_none() && printed.len() < LEAST_LABELLED_FIELDS && !by_barcode {
+        let barcodes = barcodes.into_iter().map(|barcode| barcode.described).collect();
+        return OcrResult { barcodes, ..OcrResult::default() };
     }
     let mut result = OcrResult { readable: true, ..OcrResult::default() };
     for (kind, (image, field, polygon)) in &printed {
@@ -43,6 +46,7 @@ pub fn assemble(sides: &[(ImageRole, Side)], today: Date) -> OcrResult {
         add_zone(&mut result, image, zone, today);
         result.mrz = Some(described(image, zone));
     }
+    add_barcodes(&mut result, barcodes, today);
     add_full_name(&mut result);
     result
 }
@@ -103,12 +107,9 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, zone: &Zone, today: Date) 
             let fuller = printed.value.chars().count() >= field.value.chars().count();
             keep_printed |=
                 is_name && (outcome == Agreement::Match || outcome == Agreement::Partial && fuller);
-            result.comparisons.push(FieldComparison {
-                field: field.name.to_owned(),
-                mrz: field.value.clone(),
-                visual: printed.value.clone(),
-                outcome,
-            });
+            let values =
+                [(FieldSource::Mrz, field.value.clone()), (FieldSource::Visual, printed.value.clone())];
+            result.comparisons.push(FieldComparison::new(field.name, values, outcome));
         }
         if !keep_printed {
             let confidence = if trusted { decoded.confidence } else { decoded.confidence * 0.7 };

@@ -1,11 +1,12 @@
-//! Reading documents: finds lines of text, reads them, decodes the machine-readable zone and
-//! collects labelled fields.
+//! Reading documents: finds lines of text, reads them, decodes the machine-readable zone, reads
+//! barcodes and collects labelled fields.
 //!
 //! In: one or two sides of a document in any of four orientations. Out: [`OcrResult`]. A picture
 //! without a document gives `readable: false` and no fields. Fails (`Retry`) only when a model
 //! cannot run, and refuses what cannot be decoded.
 
 mod assemble;
+mod barcode;
 mod compare;
 mod countries;
 mod dates;
@@ -69,9 +70,12 @@ impl Ocr {
         };
         let mut sides = Vec::new();
         let mut readings = Vec::new();
+        let mut barcodes = Vec::new();
+        let today = (self.today)();
         for (image, source) in input.images.document_sides() {
             let picture = source.decoded()?;
             let side = side::read_side(&picture, charset, engine)?;
+            barcodes.extend(barcode::read(&picture, image, today));
             let small = source.scaled(DOCUMENT_MEASURED_PX)?;
             let mut issues = document_issues(&small, picture.width(), picture.height());
             issues.extend(side.no_text());
@@ -84,7 +88,7 @@ impl Ocr {
             });
             sides.push((image, side));
         }
-        let mut result = assemble::assemble(&sides, (self.today)());
+        let mut result = assemble::assemble(&sides, barcodes, today);
         result.sides = readings;
         Ok(result)
     }
