@@ -14,7 +14,7 @@ pub struct Barcode {
     #[schema(value_type = Vec<Vec<f32>>)]
     pub polygon: Polygon,
     pub content: BarcodeContent,
-    /// Length of the content in bytes.
+    /// Length of its text in UTF-8.
     pub bytes: usize,
 }
 

@@ -6,7 +6,10 @@ use rxing::datamatrix::DataMatrixReader;
 use rxing::oned::{Code39Reader, Code128Reader};
 use rxing::pdf417::PDF417Reader;
 use rxing::qrcode::cpp_port::QrReader;
-use rxing::{Binarizer, BinaryBitmap, DecodeHints, Luma8Source, RXingResult, Reader};
+use rxing::{
+    Binarizer, BinaryBitmap, DecodeHints, Luma8Source, RXingResult, RXingResultMetadataType,
+    RXingResultMetadataValue, Reader,
+};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use txid_shared::partial::BarcodeFormat;
@@ -61,7 +64,8 @@ fn attempt(sample: &Sample, local: bool, format: BarcodeFormat, reader: &mut imp
         }
     }));
     let result = result.ok().flatten()?;
-    let upside_down = format!("{:?}", result.getRXingResultMetadata()).contains("Orientation(180)");
+    let turned = result.getRXingResultMetadata().get(&RXingResultMetadataType::ORIENTATION);
+    let upside_down = matches!(turned, Some(RXingResultMetadataValue::Orientation(180)));
     Some(Read {
         format,
         text: result.getText().to_owned(),

@@ -8,7 +8,9 @@ use txid_shared::partial::{BarcodeFormat, Polygon};
 
 /// A clutter of texture must not cost more than so many tries and so many pixels looked at.
 const MOST_TRIES: usize = 6;
-const MOST_PIXELS: u32 = 4_000_000;
+const MOST_PIXELS: u32 = 3_000_000;
+/// One look: a code of 350×80 modules at six pixels each, and the room around it.
+const MOST_LOOK: f32 = 1_500_000.0;
 /// A module is at least about a pixel of the scale at which its region was found, an eighth of a
 /// block; the decoders get it with three, and the picture enlarged no more than twice.
 const STEPS_PER_GRAIN: f32 = 24.0;
@@ -43,8 +45,10 @@ pub fn find(picture: &RgbImage) -> Vec<Symbol> {
         let mut found = None;
         for region in guesses(&region) {
             let margin = 1.5 * region.grain + if region.bars { 0.05 } else { 0.1 } * region.length;
+            let area = (region.length + 2.0 * margin) * (region.height + 2.0 * margin);
+            let step = step.max((area / MOST_LOOK).sqrt());
             let sample = Sample::of(picture, &region, [margin; 2], step);
-            pixels += sample.width * sample.height;
+            pixels = sample.width.saturating_mul(sample.height).saturating_add(pixels);
             let read = if region.bars {
                 decode::pdf417(&sample).or_else(|| decode::linear(bands(picture, &region, margin)))
             } else {
