@@ -119,7 +119,7 @@ impl Figures {
         }
         if self.show && conflict {
             for c in ocr.comparisons.iter().filter(|c| c.outcome == Agreement::Conflict) {
-                println!("{name}: {} MRZ {:?} visual {:?}", c.field, c.mrz, c.visual);
+                println!("{name}: {c:?}");
             }
         }
         for (field, wanted) in truth.get("fields").and_then(Value::as_object).into_iter().flatten() {

@@ -89,7 +89,7 @@ fn add_number(result: &mut OcrResult, number: &str, barcode: &Barcode, today: Da
 
 /// Compares a number with the document's where it is one of them; `nearly`, or close to one.
 fn compared_number(result: &mut OcrResult, number: &str, nearly: bool) -> bool {
-    let elsewhere = |name: &&str| {
+    let elsewhere = |name: &&'static str| {
         let field = result.fields.get(*name).filter(|field| field.source != FieldSource::Barcode)?;
         Some((*name, field.source, field.value.clone()))
     };

@@ -18,7 +18,7 @@ pub use merge::add_barcodes;
 
 use super::mrz;
 use jiff::civil::Date;
-use txid_shared::partial::{Barcode, BarcodeContent, Polygon};
+use txid_shared::partial::{Barcode, BarcodeContent};
 use txid_shared::words::ImageRole;
 
 /// A field as a barcode states it, under the contract's name.
@@ -100,10 +100,4 @@ impl ReadBarcode {
 /// All barcodes of one picture.
 pub fn read(picture: &txid_imaging::RgbImage, image: ImageRole, today: Date) -> Vec<ReadBarcode> {
     find(picture).into_iter().map(|symbol| ReadBarcode::new(symbol, image, today)).collect()
-}
-
-impl ReadBarcode {
-    fn polygon(&self) -> Polygon {
-        self.described.polygon
-    }
 }
