@@ -2,6 +2,12 @@
 //! measured; whether that is good enough is the policy's business (`crate::policy`), so that a
 //! verdict can be replayed from its partials.
 
+mod barcode;
+mod comparison;
+
+pub use barcode::{Barcode, BarcodeContent, BarcodeFormat};
+pub use comparison::{Agreement, FieldComparison};
+
 use crate::likeness::Likeness;
 use crate::words::{ImageRole, Stage};
 use serde::{Deserialize, Serialize};
@@ -85,6 +91,9 @@ pub struct OcrResult {
     /// never changed to fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub field_checks: Vec<FieldCheck>,
+    /// Every barcode that was read, also those that say nothing about the holder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barcodes: Vec<Barcode>,
     #[serde(default)]
     pub sides: Vec<SideReading>,
 }
@@ -178,14 +187,6 @@ pub struct MrzCorrection {
     pub probability: f32,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct FieldComparison {
-    pub field: String,
-    pub mrz: String,
-    pub visual: String,
-    pub outcome: Agreement,
-}
-
 /// Whether a field is as fields of its kind must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldCheck {
@@ -203,14 +204,6 @@ impl FieldCheck {
     pub fn new(field: &str, rule: &str, holds: bool, against: Option<&str>) -> Self {
         Self { field: field.to_owned(), rule: rule.to_owned(), holds, against: against.map(str::to_owned) }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Agreement {
-    Match,
-    Partial,
-    Conflict,
 }
 
 /// How one side of the document was read.
@@ -402,6 +395,8 @@ pub enum FraudKind {
     GreyCopy,
     /// The MRZ contradicts the visual zone → `tampering`. Computed at the join, from the OCR partial.
     MrzVisualConflict,
+    /// A barcode contradicts the MRZ or the visual zone → `tampering`. Computed at the join, too.
+    BarcodeConflict,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -107,7 +107,7 @@ impl Figures {
         self.conflicts.entry(attack.to_owned()).or_default()[usize::from(conflict)] += 1;
         if self.show && attack != "blurred" {
             for c in ocr.comparisons.iter().filter(|c| c.outcome == Agreement::Conflict) {
-                println!("{name}: {} MRZ {:?} visual {:?}", c.field, c.mrz, c.visual);
+                println!("{name}: {c:?}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{ActiveLiveness, DuplicateCheck};
 use crate::ids::VerificationId;
-use crate::partial::{Agreement, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, Timing};
+use crate::partial::{Agreement, Barcode, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, Timing};
 use crate::words::{
     Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status,
 };
@@ -268,6 +268,9 @@ pub struct ExtractedData {
     pub fields: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mrz: Option<Mrz>,
+    /// Every barcode that was read. Fields from one have the source `barcode`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barcodes: Vec<Barcode>,
     /// 0..1 by field.
     #[serde(default)]
     pub field_confidences: BTreeMap<String, f32>,

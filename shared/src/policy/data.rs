@@ -34,16 +34,20 @@ pub(super) fn check(
             reasons.push(inconsistent(Severity::Critical, &format!("`{past}` lies in the future")));
         }
     }
-    let conflicts: Vec<&str> = ocr
-        .comparisons
-        .iter()
-        .filter(|comparison| comparison.outcome == Agreement::Conflict)
-        .map(|comparison| comparison.field.as_str())
-        .collect();
-    if !conflicts.is_empty() {
-        failed = true;
-        let message = format!("MRZ and visual zone disagree on {}", conflicts.join(", "));
-        reasons.push(inconsistent(Severity::Critical, &message));
+    for (with_barcode, parts) in
+        [(false, "MRZ and visual zone"), (true, "barcode and the rest of the document")]
+    {
+        let conflicts: Vec<&str> = ocr
+            .comparisons
+            .iter()
+            .filter(|c| c.outcome == Agreement::Conflict && c.with_barcode() == with_barcode)
+            .map(|comparison| comparison.field.as_str())
+            .collect();
+        if !conflicts.is_empty() {
+            failed = true;
+            let message = format!("{parts} disagree on {}", conflicts.join(", "));
+            reasons.push(inconsistent(Severity::Critical, &message));
+        }
     }
 
     // A printed number that fails its own check digit, or contradicts the date of birth or the gender

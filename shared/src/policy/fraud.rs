@@ -1,11 +1,14 @@
 //! The `fraud` check: measured signals against the policy's thresholds. The contradiction between
-//! MRZ and visual zone joins here, because it needs the OCR partial.
+//! MRZ, visual zone and barcode joins here, because it needs the OCR partial.
 
 use super::FraudRules;
 use super::verdict::{Findings, reason};
 use crate::api::{CheckOutcome, FraudCheck, FraudSignals};
-use crate::partial::{Agreement, Evidence, FraudKind, FraudResult, FraudSignal, OcrResult};
-use crate::words::{Check, CheckStatus, ReasonCode, RiskLevel, Severity};
+use crate::partial::{
+    Agreement, BarcodeContent, Evidence, FieldComparison, FraudKind, FraudResult, FraudSignal, OcrResult,
+    Polygon,
+};
+use crate::words::{Check, CheckStatus, ImageRole, ReasonCode, RiskLevel, Severity};
 
 pub(super) fn check(
     fraud: &FraudResult,
@@ -15,6 +18,7 @@ pub(super) fn check(
 ) -> FraudCheck {
     let mut measurements = fraud.signals.clone();
     measurements.extend(ocr.and_then(mrz_visual_conflict));
+    measurements.extend(ocr.and_then(barcode_conflict));
 
     let mut signals = FraudSignals::default();
     let mut status = CheckStatus::Passed;
@@ -28,7 +32,8 @@ pub(super) fn check(
             FraudKind::EditorMetadata => rules.editor_metadata,
             FraudKind::ScreenMoire => rules.screen_moire,
             FraudKind::GreyCopy => rules.grey_copy,
-            FraudKind::MrzVisualConflict => rules.mrz_visual_conflict,
+            // The same accusation, from another machine-readable part.
+            FraudKind::MrzVisualConflict | FraudKind::BarcodeConflict => rules.mrz_visual_conflict,
         };
         strongest = strongest.max(signal.score);
         if signal.score < rule.suspected_from {
@@ -36,7 +41,9 @@ pub(super) fn check(
         }
         let certain = signal.score >= rule.failed_from;
         match signal.kind {
-            FraudKind::LocalEdit | FraudKind::MrzVisualConflict => signals.tampering = true,
+            FraudKind::LocalEdit | FraudKind::MrzVisualConflict | FraudKind::BarcodeConflict => {
+                signals.tampering = true;
+            }
             FraudKind::EditorMetadata => signals.photoshop = true,
             FraudKind::ScreenMoire => signals.screen_capture = true,
             FraudKind::GreyCopy => signals.printed_copy = true,
@@ -86,14 +93,39 @@ pub(super) fn check(
 /// sources state are compared, and only where the MRZ's own check digits are right.
 fn mrz_visual_conflict(ocr: &OcrResult) -> Option<FraudSignal> {
     let mrz = ocr.mrz.as_ref()?;
-    if ocr.comparisons.is_empty() {
+    let compared: Vec<_> = ocr.comparisons.iter().filter(|c| !c.with_barcode()).collect();
+    let (kind, place) = (FraudKind::MrzVisualConflict, (mrz.image, mrz.polygon));
+    contradiction(kind, "MRZ and visual zone", &compared, mrz.valid, place, ocr)
+}
+
+/// The same for barcodes. Theirs corrects its own errors or checks itself twice: what was read is
+/// what it holds. The other side may be an MRZ that was not read without doubt.
+fn barcode_conflict(ocr: &OcrResult) -> Option<FraudSignal> {
+    let compared: Vec<_> = ocr.comparisons.iter().filter(|c| c.with_barcode()).collect();
+    let barcode = ocr.barcodes.iter().find(|barcode| barcode.content != BarcodeContent::Opaque)?;
+    let doubtful_mrz = ocr.mrz.as_ref().is_some_and(|mrz| !mrz.valid);
+    let sure = !compared.iter().any(|c| c.outcome == Agreement::Conflict && c.mrz.is_some() && doubtful_mrz);
+    let (kind, place) = (FraudKind::BarcodeConflict, (barcode.image, barcode.polygon));
+    contradiction(kind, "barcode and the rest of the document", &compared, sure, place, ocr)
+}
+
+/// `sure`: the machine-readable part was read without doubt. `place` is where it is.
+fn contradiction(
+    kind: FraudKind,
+    parts: &str,
+    compared: &[&FieldComparison],
+    sure: bool,
+    place: (ImageRole, Polygon),
+    ocr: &OcrResult,
+) -> Option<FraudSignal> {
+    if compared.is_empty() {
         return None;
     }
-    let conflicts: Vec<_> = ocr.comparisons.iter().filter(|c| c.outcome == Agreement::Conflict).collect();
+    let conflicts: Vec<_> = compared.iter().filter(|c| c.outcome == Agreement::Conflict).collect();
     let decisive = conflicts
         .iter()
         .any(|c| matches!(c.field.as_str(), "date_of_birth" | "expiry_date" | "document_number" | "gender"));
-    let score: f32 = match (conflicts.len(), decisive, mrz.valid) {
+    let score: f32 = match (conflicts.len(), decisive, sure) {
         (0, ..) => 0.0,
         // Names are transliterated freely and read less surely: one alone is a hint.
         (_, false, _) | (_, _, false) => 0.4,
@@ -102,22 +134,18 @@ fn mrz_visual_conflict(ocr: &OcrResult) -> Option<FraudSignal> {
     };
     let fields: Vec<&str> = conflicts.iter().map(|c| c.field.as_str()).collect();
     Some(FraudSignal {
-        kind: FraudKind::MrzVisualConflict,
+        kind,
         score,
-        image: mrz.image,
+        image: place.0,
         message: if fields.is_empty() {
-            format!("MRZ and visual zone agree on {} fields", ocr.comparisons.len())
+            format!("{parts} agree on {} fields", compared.len())
         } else {
-            format!("MRZ and visual zone disagree on {}", fields.join(", "))
+            format!("{parts} disagree on {}", fields.join(", "))
         },
         evidence: conflicts.first().map(|conflict| {
             let field = ocr.fields.get(&conflict.field);
-            Evidence {
-                image: field.map_or(mrz.image, |f| f.image),
-                polygon: field.map_or(mrz.polygon, |f| f.polygon),
-                crop_jpeg: None,
-                crop_id: None,
-            }
+            let (image, polygon) = field.map_or(place, |f| (f.image, f.polygon));
+            Evidence { image, polygon, crop_jpeg: None, crop_id: None }
         }),
     })
 }
@@ -130,6 +158,7 @@ impl FraudKind {
             Self::ScreenMoire => "screen_moire",
             Self::GreyCopy => "grey_copy",
             Self::MrzVisualConflict => "mrz_visual_conflict",
+            Self::BarcodeConflict => "barcode_conflict",
         }
     }
 }

@@ -196,6 +196,7 @@ pub(super) fn extracted_data(ocr: &OcrResult) -> ExtractedData {
     ExtractedData {
         fields: ocr.fields.iter().map(|(name, field)| (name.clone(), field.value.clone())).collect(),
         mrz: ocr.mrz.clone(),
+        barcodes: ocr.barcodes.clone(),
         field_confidences: ocr.fields.iter().map(|(name, field)| (name.clone(), field.confidence)).collect(),
         field_sources: ocr
             .fields

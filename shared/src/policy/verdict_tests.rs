@@ -1,8 +1,8 @@
 use super::*;
 use crate::partial::{
-    Agreement, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field, FieldCheck, FieldComparison,
-    FieldSource, FraudKind, FraudResult, FraudSignal, LivenessOutcome, LivenessResult, Mrz, MrzFormat,
-    OcrResult, SideReading,
+    Agreement, Barcode, BarcodeContent, BarcodeFormat, CheckDigit, FaceMatchOutcome, FaceMatchResult, Field,
+    FieldCheck, FieldComparison, FieldSource, FraudKind, FraudResult, FraudSignal, LivenessOutcome,
+    LivenessResult, Mrz, MrzFormat, OcrResult, SideReading,
 };
 use jiff::civil::date;
 
@@ -239,8 +239,9 @@ fn a_date_that_differs_from_a_valid_mrz_is_tampering() {
     };
     let conflict = FieldComparison {
         field: "date_of_birth".to_owned(),
-        mrz: "1990-05-15".to_owned(),
-        visual: "1996-05-15".to_owned(),
+        mrz: Some("1990-05-15".to_owned()),
+        visual: Some("1996-05-15".to_owned()),
+        barcode: None,
         outcome: Agreement::Conflict,
     };
     let decision = with_ocr(|ocr| {
@@ -257,6 +258,22 @@ fn a_date_that_differs_from_a_valid_mrz_is_tampering() {
         ocr.comparisons = vec![conflict];
     });
     assert_eq!(doubtful.status, Status::ManualReview, "a doubtful MRZ accuses nobody");
+}
+
+#[test]
+fn a_date_that_differs_from_a_barcode_is_tampering() {
+    let sources = [FieldSource::Barcode, FieldSource::Visual];
+    let values = [(sources[0], "1990-05-15".to_owned()), (sources[1], "1996-05-15".to_owned())];
+    let (format, content) = (BarcodeFormat::Pdf417, BarcodeContent::Aamva);
+    let decision = with_ocr(|ocr| {
+        ocr.barcodes =
+            vec![Barcode { format, image: ImageRole::DocumentBack, polygon: POLYGON, content, bytes: 300 }];
+        ocr.comparisons = vec![FieldComparison::new("date_of_birth", values, Agreement::Conflict)];
+    });
+    assert_eq!(decision.status, Status::Failed);
+    let fraud = decision.verdict.checks.fraud.unwrap();
+    assert!(fraud.signals.tampering);
+    assert_eq!(fraud.measurements[0].kind, FraudKind::BarcodeConflict);
 }
 
 #[test]

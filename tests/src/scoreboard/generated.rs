@@ -4,10 +4,9 @@
 use super::case::{Case, Expected, ExpectedZone, Groups, Picture, Truth};
 use txid_shared::partial::Polygon;
 use txid_shared::words::{DocumentType, ImageRole};
-use txid_specimens::geometry::{Box2, Homography};
-use txid_specimens::random::Random;
-use txid_specimens::render::RenderedSide;
-use txid_specimens::{Attack, Capture, Design, Generator, Role, Submission, Turn, jpeg};
+use txid_specimens::capture::Flat;
+use txid_specimens::geometry::Homography;
+use txid_specimens::{Attack, Capture, Design, Generator, Role, Submission, Turn};
 
 /// How pictures are taken, and what figures call it.
 #[derive(Debug, Clone)]
@@ -22,9 +21,8 @@ pub fn conditions() -> Vec<Condition> {
         name: format!("photo_turned_{}", turn.degrees()),
         capture: Capture::PHOTO.turned(turn),
     };
-    [Capture::PHOTO, Capture::FLAT_SCAN]
+    Capture::all()
         .map(|capture| Condition { name: capture.name().to_owned(), capture })
-        .into_iter()
         .chain([Turn::Right, Turn::UpsideDown, Turn::Left].map(turned))
         .collect()
 }
@@ -37,7 +35,7 @@ pub fn case(
     condition: &Condition,
     seed: u64,
 ) -> anyhow::Result<Case> {
-    let person = generator.person(&design.issuer, seed)?;
+    let person = generator.holder(design, seed)?;
     let made = generator.submission(&person, design, condition.capture, Attack::None, seed)?;
     let groups = Groups::from([
         ("country", design.country.clone()),
@@ -105,15 +103,23 @@ fn pictures(made: Submission) -> Vec<Picture> {
 
 /// A real picture of a document, taken for the flat document itself and photographed by the capture
 /// model; the truth moves along.
-pub fn photographed(case: Case, condition: &Condition, seed: u64) -> anyhow::Result<Case> {
+pub fn photographed(
+    generator: &Generator,
+    case: Case,
+    condition: &Condition,
+    seed: u64,
+) -> anyhow::Result<Case> {
     let mut case = Case { set: format!("{}, photographed", case.set), ..case };
     case.name = format!("{}, {}, seed {seed}", case.name, condition.name);
     case.groups.insert("condition", condition.name.clone());
     for picture in &mut case.pictures {
-        let (bytes, to_image, [width, height]) = shot(&picture.bytes, condition, seed)?;
-        picture.bytes = bytes;
-        let whole = Box2 { left: 0.0, top: 0.0, right: width, bottom: height };
-        picture.document = Some(to_image.polygon(whole));
+        let pixels = image::load_from_memory(&picture.bytes)?.into_rgb8();
+        let name = picture.role.as_str();
+        let taken =
+            generator.studio().photograph(Flat::document(&pixels, 0.0), None, condition.capture, seed, name)?;
+        picture.bytes = taken.jpeg;
+        picture.document = taken.truth.document;
+        let Some(to_image) = taken.truth.to_image.map(Homography::new) else { continue };
         let moved = |(role, place): &mut (ImageRole, Polygon)| {
             if *role == picture.role {
                 *place = place.map(|corner| to_image.apply(corner.map(f64::from)).map(|v| v as f32));
@@ -123,24 +129,4 @@ pub fn photographed(case: Case, condition: &Condition, seed: u64) -> anyhow::Res
         case.truth.zone.iter_mut().filter_map(|zone| zone.place.as_mut()).for_each(moved);
     }
     Ok(case)
-}
-
-/// The photograph's file, the way from the picture's pixels to its own, and the picture's size.
-fn shot(bytes: &[u8], condition: &Condition, seed: u64) -> anyhow::Result<(Vec<u8>, Homography, [f64; 2])> {
-    let stream = |purpose: &str| Random::stream(seed, purpose);
-    let pixels = image::load_from_memory(bytes)?.into_rgb8();
-    let size = [f64::from(pixels.width()), f64::from(pixels.height())];
-    let side = RenderedSide {
-        role: Role::DocumentFront,
-        pixels,
-        corner_radius_px: 0.0,
-        texts: Vec::new(),
-        heads: Vec::new(),
-    };
-    let scene = condition.capture.scene(&mut stream("scene"));
-    let shot = scene
-        .shot(&side, &mut stream("support"))
-        .exposed(scene.blur_px, scene.noise, &mut stream("sensor"))
-        .turned(condition.capture.turn);
-    Ok((jpeg::encode(&shot.frame.to_rgb(), scene.jpeg_quality)?, shot.to_image, size))
 }

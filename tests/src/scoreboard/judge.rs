@@ -208,12 +208,11 @@ mod tests {
         OcrResult {
             readable: true,
             fields: BTreeMap::from([("first_name".to_owned(), field)]),
-            comparisons: vec![FieldComparison {
-                field: "first_name".to_owned(),
-                mrz: "Dil".to_owned(),
-                visual: "Adil".to_owned(),
-                outcome: Agreement::Conflict,
-            }],
+            comparisons: vec![FieldComparison::new(
+                "first_name",
+                [(FieldSource::Mrz, "Dil".to_owned()), (FieldSource::Visual, "Adil".to_owned())],
+                Agreement::Conflict,
+            )],
             ..OcrResult::default()
         }
     }

@@ -201,17 +201,18 @@ impl Plan {
         Ok(Self { designs, conditions, jobs })
     }
 
-    fn case(&self, job: &Job, options: &Options, generator: &Generator) -> anyhow::Result<Option<Case>> {
+    fn case(&self, job: &Job, options: &Options, drawing: &Drawing) -> anyhow::Result<Option<Case>> {
+        let Drawing { generator, nothing } = drawing;
         let condition = |number: usize| self.conditions.get(number).context("no such condition");
         match job {
             Job::Generated { design, condition: number, seed } => {
                 let design = self.designs.get(*design).context("no such design")?;
                 generated::case(generator, design, condition(*number)?, *seed).map(Some)
             }
-            Job::Nothing(number) => nothing::case(generator, *number, options.seed).map(Some),
+            Job::Nothing(number) => nothing::case(nothing, *number, options.seed).map(Some),
             Job::File(entry) => folder::case(entry).with_context(|| entry.truth.display().to_string()),
             Job::Photographed { entry, condition: number, seed } => folder::case(entry)?
-                .map(|case| generated::photographed(case, condition(*number)?, *seed))
+                .map(|case| generated::photographed(generator, case, condition(*number)?, *seed))
                 .transpose()
                 .with_context(|| entry.truth.display().to_string()),
         }

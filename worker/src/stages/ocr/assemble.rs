@@ -1,5 +1,6 @@
 //! From what each side says to one result.
 
+use super::barcode::{ReadBarcode, add_barcodes};
 use super::frame::Place;
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
 use super::mrz::{Part, dimensions, part_place};
@@ -14,7 +15,12 @@ use txid_shared::words::ImageRole;
 
 /// Puts the sides together. `told` is what the caller says of the document; `sides` of the result
 /// (rotation, quality) is the caller's.
-pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> OcrResult {
+pub fn assemble(
+    sides: &[(ImageRole, Side)],
+    barcodes: Vec<ReadBarcode>,
+    told: &Told<'_>,
+    today: Date,
+) -> OcrResult {
     let zone = sides
         .iter()
         .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?, &side.place)))
@@ -30,8 +36,10 @@ pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> Oc
         })
         .collect();
     let mut read = visual::read(&texts, &told, today);
-    if zone.is_none() && !read.is_document {
-        return OcrResult::default();
+    let by_barcode = barcodes.iter().any(ReadBarcode::makes_a_document);
+    if zone.is_none() && !read.is_document && !by_barcode {
+        let barcodes = barcodes.into_iter().map(|barcode| barcode.described).collect();
+        return OcrResult { barcodes, ..OcrResult::default() };
     }
     if let Some(template) = read.template {
         tracing::debug!(template = %template.name(), "read by a template");
@@ -60,6 +68,7 @@ pub fn assemble(sides: &[(ImageRole, Side)], told: &Told<'_>, today: Date) -> Oc
     if read.template.is_some_and(visual::Template::is_card) {
         add_document_number(&mut result);
     }
+    add_barcodes(&mut result, barcodes, today);
     add_full_name(&mut result);
     visual::check(&read, &mut result, today);
     result
@@ -159,12 +168,9 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Pl
             let fuller = printed.value.chars().count() >= field.value.chars().count();
             keep_printed |=
                 is_name && (outcome == Agreement::Match || outcome == Agreement::Partial && fuller);
-            result.comparisons.push(FieldComparison {
-                field: field.name.to_owned(),
-                mrz: field.value.clone(),
-                visual: printed.value.clone(),
-                outcome,
-            });
+            let values =
+                [(FieldSource::Mrz, field.value.clone()), (FieldSource::Visual, printed.value.clone())];
+            result.comparisons.push(FieldComparison::new(field.name, values, outcome));
         }
         if !keep_printed {
             let confidence = if trusted { decoded.confidence } else { decoded.confidence * 0.7 };

@@ -1,11 +1,12 @@
-//! Reading documents: finds lines of text, reads them, decodes the machine-readable zone and
-//! collects labelled fields.
+//! Reading documents: finds lines of text, reads them, decodes the machine-readable zone, reads
+//! barcodes and collects labelled fields.
 //!
 //! In: one or two sides of a document in any of four orientations. Out: [`OcrResult`]. A picture
 //! without a document gives `readable: false` and no fields. Fails (`Retry`) only when a model
 //! cannot run, and refuses what cannot be decoded.
 
 mod assemble;
+mod barcode;
 mod compare;
 mod countries;
 mod dates;
@@ -72,8 +73,11 @@ impl Ocr {
         };
         let mut sides = Vec::new();
         let mut readings = Vec::new();
+        let mut barcodes = Vec::new();
+        let today = (self.today)();
         for (image, source) in input.images.document_sides() {
             let picture = source.decoded()?;
+            barcodes.extend(barcode::read(&picture, image, today));
             let small = source.scaled(DOCUMENT_MEASURED_PX)?;
             let ratio = picture.width() as f32 / small.width().max(1) as f32;
             let outline = find_document(&small)?.scaled(ratio);
@@ -92,7 +96,7 @@ impl Ocr {
         }
         let told =
             Told { country: input.country.as_deref(), document: input.document_type, ..Told::default() };
-        let mut result = assemble::assemble(&sides, &told, (self.today)());
+        let mut result = assemble::assemble(&sides, barcodes, &told, today);
         result.sides = readings;
         Ok(result)
     }
