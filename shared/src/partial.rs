@@ -2,6 +2,10 @@
 //! measured; whether that is good enough is the policy's business (`crate::policy`), so that a
 //! verdict can be replayed from its partials.
 
+mod field_check;
+
+pub use field_check::FieldCheck;
+
 use crate::likeness::Likeness;
 use crate::words::{ImageRole, Stage};
 use serde::{Deserialize, Serialize};
@@ -180,25 +184,6 @@ pub struct FieldComparison {
     pub mrz: String,
     pub visual: String,
     pub outcome: Agreement,
-}
-
-/// Whether a field is as fields of its kind must be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FieldCheck {
-    pub field: String,
-    /// `pattern` (the form of the country's numbers), `check_digit`, `birth_in_number`,
-    /// `gender_in_number`, `date_order`, `age`.
-    pub rule: String,
-    pub holds: bool,
-    /// The other field of the rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub against: Option<String>,
-}
-
-impl FieldCheck {
-    pub fn new(field: &str, rule: &str, holds: bool, against: Option<&str>) -> Self {
-        Self { field: field.to_owned(), rule: rule.to_owned(), holds, against: against.map(str::to_owned) }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
