@@ -3,7 +3,6 @@
 //! verdict can be replayed from its partials.
 
 mod field_check;
-
 pub use field_check::FieldCheck;
 
 use crate::likeness::Likeness;
@@ -85,8 +84,6 @@ pub struct OcrResult {
     /// The same fact read from two places of the document.
     #[serde(default)]
     pub comparisons: Vec<FieldComparison>,
-    /// What fields say of themselves and of each other. A field that fails is less sure, and is
-    /// never changed to fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub field_checks: Vec<FieldCheck>,
     #[serde(default)]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Whether a field is as fields of its kind must be.
+/// Whether a field is as fields of its kind must be. One that fails is less sure, and is never changed to
+/// fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldCheck {
     pub field: String,
