@@ -4,9 +4,11 @@
 
 mod barcode;
 mod comparison;
+mod field_check;
 
 pub use barcode::{Barcode, BarcodeContent, BarcodeFormat};
 pub use comparison::{Agreement, FieldComparison};
+pub use field_check::FieldCheck;
 
 use crate::likeness::Likeness;
 use crate::words::{ImageRole, Stage};
@@ -87,8 +89,6 @@ pub struct OcrResult {
     /// The same fact read from two places of the document.
     #[serde(default)]
     pub comparisons: Vec<FieldComparison>,
-    /// What fields say of themselves and of each other. A field that fails is less sure, and is
-    /// never changed to fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub field_checks: Vec<FieldCheck>,
     /// Every barcode that was read, also those that say nothing about the holder.
@@ -185,25 +185,6 @@ pub struct MrzCorrection {
     pub reason: String,
     /// Probability the recogniser gave to the corrected character, 0..1.
     pub probability: f32,
-}
-
-/// Whether a field is as fields of its kind must be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FieldCheck {
-    pub field: String,
-    /// `pattern` (the form of the country's numbers), `check_digit`, `birth_in_number`,
-    /// `gender_in_number`, `date_order`, `age`.
-    pub rule: String,
-    pub holds: bool,
-    /// The other field of the rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub against: Option<String>,
-}
-
-impl FieldCheck {
-    pub fn new(field: &str, rule: &str, holds: bool, against: Option<&str>) -> Self {
-        Self { field: field.to_owned(), rule: rule.to_owned(), holds, against: against.map(str::to_owned) }
-    }
 }
 
 /// How one side of the document was read.

@@ -123,11 +123,15 @@ fn read_as(name: &str, field: &Field) -> Read {
 
 fn read_field(name: &str, result: &OcrResult, of_print: bool) -> Option<Read> {
     let mut read = read_as(name, result.fields.get(name)?);
-    let printed = result.comparisons.iter().find(|comparison| comparison.field == name);
+    let printed = result
+        .comparisons
+        .iter()
+        .filter(|comparison| comparison.field == name)
+        .find_map(|comparison| comparison.visual.as_ref());
     if let (true, FieldSource::Mrz, Some(printed)) = (of_print, read.source, printed) {
         read = Read {
-            value: printed.visual.clone(),
-            raw: printed.visual.clone(),
+            value: printed.clone(),
+            raw: printed.clone(),
             confidence: None,
             source: FieldSource::Visual,
             ..read

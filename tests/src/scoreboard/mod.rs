@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use txid_shared::words::Stage;
+use txid_specimens::nothing::Nothing;
 use txid_specimens::{Assets, Design, Generator};
 use txid_worker::inference::manifest::{Manifest, default_cache_folder};
 use txid_worker::inference::{Engine, ModelFiles};
@@ -86,6 +87,12 @@ enum Job {
     Photographed { entry: folder::Entry, condition: usize, seed: u64 },
 }
 
+/// What draws pictures.
+struct Drawing {
+    generator: Generator,
+    nothing: Nothing,
+}
+
 struct Plan {
     designs: Vec<Design>,
     conditions: Vec<Condition>,
@@ -98,13 +105,14 @@ pub const NOTHING: &str = "nothing";
 
 pub fn measure(options: &Options) -> anyhow::Result<Board> {
     let plan = Plan::of(options)?;
-    let generator = Generator::new(Assets::load(&Assets::default_cache())?);
+    let assets = Assets::load(&Assets::default_cache())?;
+    let drawing = Drawing { nothing: Nothing::new(assets.clone()), generator: Generator::new(assets) };
     let files = ModelFiles::load(&Manifest::built_in()?, &default_cache_folder(), &[Stage::Ocr])?;
     let board = Mutex::new(Board { model_digests: files.digests(), ..Board::default() });
     let (ocr, next) = (Ocr::default(), AtomicUsize::new(0));
     let work = |mut engine: Engine| -> anyhow::Result<()> {
         while let Some(job) = plan.jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match plan.case(job, options, &generator) {
+            match plan.case(job, options, &drawing) {
                 Ok(Some(case)) => one(&case, &ocr, &mut engine, &board)?,
                 Ok(None) => {}
                 // A picture or truth of somebody else's that is broken ends nothing.
