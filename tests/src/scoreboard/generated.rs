@@ -115,8 +115,13 @@ pub fn photographed(
     for picture in &mut case.pictures {
         let pixels = image::load_from_memory(&picture.bytes)?.into_rgb8();
         let name = picture.role.as_str();
-        let taken =
-            generator.studio().photograph(Flat::document(&pixels, 0.0), None, condition.capture, seed, name)?;
+        let taken = generator.studio().photograph(
+            Flat::document(&pixels, 0.0),
+            None,
+            condition.capture,
+            seed,
+            name,
+        )?;
         picture.bytes = taken.jpeg;
         picture.document = taken.truth.document;
         let Some(to_image) = taken.truth.to_image.map(Homography::new) else { continue };
