@@ -26,10 +26,9 @@ const KEPT: usize = 72;
 
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    /// Side `n` joins corners `n` and `n + 1`; numbers of lines.
-    pub sides: [usize; 4],
     /// Clockwise.
     pub corners: Polygon,
+    /// Side `n` joins corners `n` and `n + 1`; whether it is a border of the picture.
     pub is_frame: [bool; 4],
     /// Share of each side with edges, 0..1; 0 for a border of the picture.
     pub support: [f32; 4],
@@ -173,8 +172,7 @@ fn judged(
     let agreement = agreeing / agreement_weight.max(1e-3);
     let beyond = beyond / ends.max(1.0);
     let area = twice_area.abs() / 2.0 / (width * height);
-    let mut candidate =
-        Candidate { sides, corners, is_frame, support, agreement, beyond, area, rough_score: 0.0 };
+    let mut candidate = Candidate { corners, is_frame, support, agreement, beyond, area, rough_score: 0.0 };
     let mean = candidate.mean_support();
     if mean < MEAN_SUPPORT {
         return None;

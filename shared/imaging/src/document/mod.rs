@@ -25,9 +25,9 @@ const COARSE_PX: u32 = 400;
 const FINE_PX: u32 = 640;
 /// A document that fills less of the picture is too far away.
 const LEAST_FILL: f32 = 0.2;
-/// A candidate is taken for a document from this probability on; a second one must be surer.
-const LEAST_CONFIDENCE: f32 = 0.5;
-const LEAST_SECOND: f32 = 0.7;
+/// A candidate is taken for a document from this probability on.
+const LEAST_CONFIDENCE: f32 = 0.2;
+const LEAST_SECOND: f32 = 0.2;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub struct Outline {
     pub cut_off: bool,
     /// Share of the picture, 0..1.
     pub fill: f32,
-    /// Probability that a document lies within the corners, 0..1.
+    /// Probability that a document lies within the corners, 0..1; without corners, of the best that was refused.
     pub confidence: f32,
     /// Longer over shorter side of the document itself, perspective taken away; `None` where a side lies
     /// outside the picture.
@@ -90,7 +90,7 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
         return Ok(Outline::NONE);
     };
     if best.confidence < LEAST_CONFIDENCE {
-        return Ok(Outline::NONE);
+        return Ok(Outline { confidence: best.confidence, ..Outline::NONE });
     }
     let fine_ratio = (FINE_PX as f32 / width.max(height)).min(1.0);
     let fine = (fine_ratio < 1.0).then(|| shrunk(picture, fine_ratio)).transpose()?;
@@ -255,16 +255,16 @@ mod tests {
 
     /// A card with some print, `corners` on a table; both with a little structure.
     fn table(corners: Polygon) -> RgbImage {
-        let inside = |x: f32, y: f32| {
+        let inside = |x: f32, y: f32, margin: f32| {
             (0..4).all(|n| {
                 let ([ax, ay], [bx, by]) = (corners[n], corners[(n + 1) % 4]);
-                (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0.0
+                (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= margin * (bx - ax).hypot(by - ay)
             })
         };
         RgbImage::from_fn(960, 720, |x, y| {
             let grain = ((x * 7 + y * 13) % 11) as u8;
-            if inside(x as f32, y as f32) {
-                let print = (y / 24) % 3 == 0 && (x / 9) % 2 == 0;
+            if inside(x as f32, y as f32, 0.0) {
+                let print = (y / 24) % 3 == 0 && (x / 9) % 2 == 0 && inside(x as f32, y as f32, 16.0);
                 if print { Rgb([60, 60, 70]) } else { Rgb([205 + grain, 215, 205]) }
             } else {
                 Rgb([96 + grain, 84 + grain, 70])
@@ -298,10 +298,10 @@ mod tests {
         assert_eq!((found.corners, found.issues()[0].code.as_str()), (None, "document_not_found"));
     }
 
-    /// A card of 300×189 around a point, turned.
+    /// A card of 400×252 around a point, turned.
     fn card(centre: [f32; 2], degrees: f32) -> Polygon {
         let (sin, cos) = degrees.to_radians().sin_cos();
-        [[-150.0, -94.6], [150.0, -94.6], [150.0, 94.6], [-150.0, 94.6]]
+        [[-200.0, -126.1], [200.0, -126.1], [200.0, 126.1], [-200.0, 126.1]]
             .map(|[x, y]| [centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos])
     }
 
@@ -317,7 +317,7 @@ mod tests {
         for degrees in [0.0, 17.0, 45.0, 80.0, 121.0, 160.0] {
             let truth = card([480.0, 360.0], degrees);
             let found = find_document(&table(truth)).unwrap();
-            let corners = found.corners.expect("an outline");
+            let corners = found.corners.unwrap_or_default();
             assert!(overlap(&corners, &truth) > 0.95, "{corners:?} at {degrees}°");
             assert_eq!((found.shape, found.cut_off), (DocumentShape::Id1, false), "{found:?}");
         }
@@ -342,14 +342,14 @@ mod tests {
         let (one, other) = (card([240.0, 200.0], 5.0), card([690.0, 500.0], -20.0));
         let (first, second) = (table(one), table(other));
         // Where only the second picture differs from the bare table, it is taken.
-        let bare = table([[0.0; 2]; 4].map(|_| [-5.0, -5.0]));
+        let bare = table([[-9.0, -9.0], [-5.0, -9.0], [-5.0, -5.0], [-9.0, -5.0]]);
         let picture = RgbImage::from_fn(960, 720, |x, y| {
             let of_second = second.get_pixel(x, y);
             if of_second == bare.get_pixel(x, y) { *first.get_pixel(x, y) } else { *of_second }
         });
         let found = find_document(&picture).unwrap();
         let issue = found.issues().into_iter().find(|issue| issue.code == "several_documents");
-        assert_eq!(issue.expect("an issue").places.len(), 2, "{found:?}");
+        assert_eq!(issue.map(|issue| issue.places.len()), Some(2), "{found:?}");
         let all: Vec<Polygon> = found.corners.into_iter().chain(found.others).collect();
         for truth in [one, other] {
             assert!(all.iter().any(|found| overlap(found, &truth) > 0.9), "{all:?} for {truth:?}");
