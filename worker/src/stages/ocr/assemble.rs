@@ -45,7 +45,9 @@ pub fn assemble(
         tracing::debug!(template = %template.name(), "read by a template");
     }
     if let Some((_, zone, _)) = zone {
-        as_zone_says(&mut read.fields, &mrz_fields(&zone.decoded, today));
+        let says = mrz_fields(&zone.decoded, today);
+        as_zone_says(&mut read.fields, &says);
+        visual::take_remaining_date(&texts, says.date_of_birth, says.expiry_date, today, &mut read);
     }
     let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
     for (kind, (side, field)) in &read.fields {

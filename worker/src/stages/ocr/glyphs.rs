@@ -46,6 +46,54 @@ pub fn glyphs(frame: &Frame<'_>, line: &TextBox) -> Vec<Glyph> {
         .collect()
 }
 
+/// How far beyond its ends a line is searched for more of its print, in line thicknesses.
+const REACH: f32 = 6.0;
+/// Print that goes on leaves no wider gap between two characters, in line thicknesses.
+const WIDEST_GAP: f32 = 0.3;
+
+/// A line lengthened by the print that goes on at its ends: where something pale lies across (a background
+/// text, a stamp), the detector sees the rest of a word alone. What reaches over the line's height is a frame
+/// or a picture, and ends it.
+pub fn whole_line(frame: &Frame<'_>, line: &TextBox) -> TextBox {
+    let unchanged = *line;
+    if line.thickness < LEAST_THICKNESS_PX {
+        return unchanged;
+    }
+    let reach = REACH * line.thickness;
+    let longer = TextBox { length: line.length + 2.0 * reach, ..*line };
+    let (columns, rows) = (longer.length.round() as u32, line.thickness.round() as u32);
+    let Some(crop) = frame.strip(&longer, columns, rows) else { return unchanged };
+    let Some(ink) = Ink::of(&luminance(&crop)) else { return unchanged };
+    // The detector's margin at the ends is paper.
+    let margin = 0.3 * line.thickness;
+    let (mut left, mut right) = (reach + margin, reach + line.length - margin);
+    let runs: Vec<(f32, f32)> = ink
+        .runs()
+        .filter(|(from, to)| ink.height(*from, *to).is_some())
+        .map(|(from, to)| (from as f32, to as f32))
+        .collect();
+    let gap = WIDEST_GAP * line.thickness;
+    let widest = MOST_WIDTH * line.thickness;
+    for (from, to) in runs.iter().rev() {
+        if *from < left && *to > left - gap - margin && to - from < widest {
+            left = *from;
+        }
+    }
+    for (from, to) in &runs {
+        if *to > right && *from < right + gap + margin && to - from < widest {
+            right = *to;
+        }
+    }
+    let before = (reach - (left - margin)).max(0.0);
+    let after = (right + margin - (reach + line.length)).max(0.0);
+    let shift = (after - before) / 2.0;
+    TextBox {
+        centre: [line.centre[0] + line.along[0] * shift, line.centre[1] + line.along[1] * shift],
+        length: line.length + before + after,
+        ..*line
+    }
+}
+
 /// Darkness of each pixel, 0 for the paper beside it and 1 for the line's ink.
 struct Ink {
     columns: usize,
@@ -155,6 +203,29 @@ mod tests {
             let expected = if bar.is_multiple_of(2) { 30.0 } else { 33.5 };
             assert!((glyph.height - expected).abs() < 0.6, "{glyph:?} {expected}");
         }
+    }
+
+    #[test]
+    fn a_line_is_lengthened_by_the_print_that_goes_on_and_no_further() {
+        // Bars 12 wide every 22 from 100 to 716, a wide gap, more bars, and at 760 an edge over the whole height.
+        let picture = RgbImage::from_fn(1200, 60, |x, y| {
+            let bar = (100..716).contains(&x) && (x - 100) % 22 < 12 && (15..45).contains(&y);
+            let other = (900..1000).contains(&x) && (x - 900) % 22 < 12 && (15..45).contains(&y);
+            Rgb([if bar || other {
+                40
+            } else if (760..764).contains(&x) {
+                60
+            } else {
+                210
+            }; 3])
+        });
+        let cut =
+            TextBox { centre: [500.0, 30.0], along: [1.0, 0.0], length: 400.0, thickness: 60.0, score: 1.0 };
+        let whole = whole_line(&Frame::whole(&picture), &cut);
+        let (left, right) = whole.extent([1.0, 0.0]);
+        assert!((left - 82.0).abs() < 6.0 && (right - 724.0).abs() < 6.0, "{left} {right}");
+        let again = whole_line(&Frame::whole(&picture), &whole);
+        assert!((again.length - whole.length).abs() < 6.0, "{} {}", again.length, whole.length);
     }
 
     #[test]

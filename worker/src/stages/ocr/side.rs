@@ -4,6 +4,7 @@ use super::OcrError;
 use super::detection::{Look, detect, detect_blocks};
 use super::frame::{Frame, Place};
 use super::geometry::{Point, TextBox, dot};
+use super::glyphs::whole_line;
 use super::lines::TextLine;
 use super::orientation::{rotation_degrees, telling_lines, text_axis};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
@@ -189,6 +190,7 @@ impl Reader<'_> {
         }
         let mut lines: Vec<TextLine> = Vec::new();
         for place in within_budget(ordinary) {
+            let place = whole_line(&self.frame, &place);
             let known = trial.reading(&place).cloned();
             let reading = match known {
                 Some(reading) => reading,

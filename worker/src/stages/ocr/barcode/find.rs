@@ -7,8 +7,8 @@ use txid_imaging::RgbImage;
 use txid_shared::partial::{BarcodeFormat, Polygon};
 
 /// A clutter of texture must not cost more than so many tries and so many pixels looked at.
-const MOST_TRIES: usize = 6;
-const MOST_PIXELS: u32 = 3_000_000;
+const MOST_TRIES: usize = 4;
+const MOST_PIXELS: u32 = 1_600_000;
 /// One look: a code of 350×80 modules at six pixels each, and the room around it.
 const MOST_LOOK: f32 = 1_500_000.0;
 /// A module is at least about a pixel of the scale at which its region was found, an eighth of a

@@ -3,6 +3,7 @@
 use super::super::glyphs::Glyph;
 use super::alphabet::{Allowed, FILLER, Symbol, character, symbol};
 use super::corrections::{Origin, corrections};
+use super::doubts;
 use super::heights;
 use super::lattice::{Aligned, Emissions, align};
 use super::layout::{self, Cell, Layout, Part, Role};
@@ -80,6 +81,8 @@ pub fn decode(lines: &[LineSignal]) -> Option<Decoded> {
 struct Reading {
     layout: Layout,
     aligned: Vec<Aligned>,
+    /// What the height of each character says for a digit against a letter; 0 is nothing.
+    heights: Vec<Vec<f32>>,
     /// Mean log-likelihood per character of all lines.
     likelihood: f32,
 }
@@ -104,8 +107,8 @@ impl Reading {
         };
         let likelihood = aligned.iter().map(|a| a.log_likelihood).sum::<f32>() / aligned.len().max(1) as f32;
         let glyphs: Vec<&[Glyph]> = lines.iter().map(|line| line.glyphs.as_slice()).collect();
-        heights::judge(&layout, &mut aligned, &glyphs);
-        Some(Self { layout, aligned, likelihood })
+        let heights = heights::judge(&layout, &mut aligned, &glyphs);
+        Some(Self { layout, aligned, heights, likelihood })
     }
 
     fn decoded(self, lines: &[LineSignal]) -> Decoded {
@@ -199,7 +202,9 @@ impl Reading {
                 })
             })
             .collect();
-        let ambiguities = [ambiguities, self.unclear(&solved)].concat();
+        let unclear = doubts::unclear(&self.layout, &self.aligned, &solved.lines, AMBIGUOUS_ODDS);
+        let twins = doubts::twins(&self.layout, &self.heights, &solved.lines);
+        let ambiguities = [ambiguities, unclear, twins].concat();
         let valid = check_digits.iter().all(|digit| digit.valid) && ambiguities.is_empty();
         let confidence = self.confidence(&solved);
         Decoded {
@@ -213,36 +218,6 @@ impl Reading {
             valid,
             confidence,
         }
-    }
-
-    /// Characters that no check digit counts and whose reading is in doubt.
-    fn unclear(&self, solved: &Solved) -> Vec<MrzCorrection> {
-        let mut unclear = Vec::new();
-        for (line, (cells, symbols)) in self.layout.lines.iter().zip(&solved.lines).enumerate() {
-            let Some(aligned) = self.aligned.get(line) else { continue };
-            // Past the last character of a line there are fillers, whatever spots may look like.
-            let end = symbols.iter().rposition(|s| *s != FILLER).unwrap_or(0);
-            for (column, ((cell, chosen), row)) in
-                cells.iter().zip(symbols).zip(&aligned.posterior).enumerate().take(end + 1)
-            {
-                let counted = cell.in_composite || !matches!(cell.role, Role::Free | Role::Name);
-                let other =
-                    cell.allowed.iter().filter(|s| s != chosen).max_by(|a, b| row[*a].total_cmp(&row[*b]));
-                let (false, Some(other)) = (counted, other) else { continue };
-                let odds = row[other] / row[*chosen].max(f32::MIN_POSITIVE);
-                if odds >= AMBIGUOUS_ODDS {
-                    unclear.push(MrzCorrection {
-                        line,
-                        column,
-                        read: Some(character(*chosen)),
-                        corrected: Some(character(other)),
-                        reason: "unclear".to_owned(),
-                        probability: odds / (1.0 + odds),
-                    });
-                }
-            }
-        }
-        unclear
     }
 
     /// Mean probability of the chosen characters. Fillers are left out: there are so many, and

@@ -26,9 +26,11 @@ const MOST_EVIDENCE: f32 = 6.0;
 const STRANGE: f32 = 5.0;
 
 /// Puts what the heights say into the probabilities of the positions that allow both kinds.
-/// `glyphs` has an entry per line.
-pub fn judge(layout: &Layout, aligned: &mut [Aligned], glyphs: &[&[Glyph]]) {
+/// `glyphs` has an entry per line. Gives back what each height says: the natural logarithm of the odds for a
+/// digit against a letter, 0 where it says nothing.
+pub fn judge(layout: &Layout, aligned: &mut [Aligned], glyphs: &[&[Glyph]]) -> Vec<Vec<f32>> {
     let sizes = Sizes::learnt(layout, aligned, glyphs);
+    let mut said: Vec<Vec<f32>> = layout.lines.iter().map(|cells| vec![0.0; cells.len()]).collect();
     for (number, ((cells, line), glyphs)) in layout.lines.iter().zip(aligned).zip(glyphs).enumerate() {
         let places = line.places.clone();
         for (column, (cell, row)) in cells.iter().zip(&mut line.posterior).enumerate() {
@@ -41,8 +43,12 @@ pub fn judge(layout: &Layout, aligned: &mut [Aligned], glyphs: &[&[Glyph]]) {
                 .zip(glyph_at(&places, column, glyphs))
                 .map_or(0.0, |(sizes, glyph)| sizes.for_digit(number, glyph));
             weigh(row, evidence);
+            if let Some(said) = said.get_mut(number).and_then(|line| line.get_mut(column)) {
+                *said = evidence;
+            }
         }
     }
+    said
 }
 
 const fn is_digit(s: Symbol) -> bool {
@@ -157,34 +163,32 @@ fn features(line: usize, glyph: &Glyph, letter: bool) -> [f32; 4] {
 
 /// Normal equations, solved by elimination with pivots. A direction that the data says nothing
 /// about is held at zero by a trifle of ridge.
-pub(super) fn least_squares(known: &[([f32; 4], f32)]) -> Option<[f32; 4]> {
-    let mut system = [[0.0f64; 5]; 4];
+pub(super) fn least_squares<const N: usize>(known: &[([f32; N], f32)]) -> Option<[f32; N]> {
+    let mut system = [([0.0f64; N], 0.0f64); N];
     for (features, value) in known {
-        for (row, left) in system.iter_mut().zip(features) {
-            for (cell, right) in row.iter_mut().zip(features.iter().chain([value])) {
-                *cell += f64::from(*left) * f64::from(*right);
-            }
+        for ((row, right), left) in system.iter_mut().zip(features) {
+            let left = f64::from(*left);
+            row.iter_mut().zip(features).for_each(|(cell, feature)| *cell += left * f64::from(*feature));
+            *right += left * f64::from(*value);
         }
     }
-    for (i, row) in system.iter_mut().enumerate() {
+    for (i, (row, _)) in system.iter_mut().enumerate() {
         row[i] += 1e-6;
     }
-    for i in 0..4 {
-        let pivot = (i..4).max_by(|a, b| system[*a][i].abs().total_cmp(&system[*b][i].abs()))?;
+    for i in 0..N {
+        let pivot = (i..N).max_by(|a, b| system[*a].0[i].abs().total_cmp(&system[*b].0[i].abs()))?;
         system.swap(i, pivot);
-        let row = system[i];
+        let (row, right) = system[i];
         if row[i].abs() < 1e-9 {
             return None;
         }
-        for (_, cells) in system.iter_mut().enumerate().filter(|(other, _)| *other != i) {
+        for (_, (cells, value)) in system.iter_mut().enumerate().filter(|(other, _)| *other != i) {
             let factor = cells[i] / row[i];
             cells.iter_mut().zip(row).for_each(|(cell, above)| *cell -= factor * above);
+            *value -= factor * right;
         }
     }
-    let mut solution = [0.0; 4];
-    for (i, value) in solution.iter_mut().enumerate() {
-        *value = (system[i][4] / system[i][i]) as f32;
-    }
+    let solution = std::array::from_fn(|i| (system[i].1 / system[i].0[i]) as f32);
     solution.iter().all(|value| value.is_finite()).then_some(solution)
 }
 

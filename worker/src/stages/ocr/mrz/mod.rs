@@ -7,6 +7,7 @@
 mod alphabet;
 mod corrections;
 mod decode;
+mod doubts;
 pub mod fields;
 mod heights;
 mod lattice;

@@ -13,7 +13,7 @@ const LEAST_SURE: usize = 12;
 /// Columns apart from which on two characters of a line tell a pitch.
 const LEAST_APART: usize = 4;
 /// In pitches, round by round: what lies farther off its place counts little.
-const TOLERANCES: [f32; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
+const TOLERANCES: [f32; 6] = [0.6, 0.4, 0.3, 0.2, 0.15, 0.1];
 
 /// Where each column of each line stands, as a share of the line's length; `None` where too little is sure.
 pub fn expected(aligned: &[Aligned]) -> Option<Vec<Vec<f32>>> {
@@ -23,10 +23,10 @@ pub fn expected(aligned: &[Aligned]) -> Option<Vec<Vec<f32>>> {
     }
     let pitch = median(slopes(&sure))?;
     let offset = median(sure.iter().map(|seen| seen.place - pitch * seen.column).collect())?;
-    // Seen at an angle the pitch changes along the line, and its lines may begin apart.
-    let mut coefficients = [offset, 0.0, pitch, 0.0];
+    // Seen at an angle the pitch changes along the line, and strips of lines are cut a little differently.
+    let mut coefficients = [offset, 0.0, pitch, 0.0, 0.0];
     for tolerance in TOLERANCES {
-        let weighted: Vec<([f32; 4], f32)> = sure
+        let weighted: Vec<([f32; 5], f32)> = sure
             .iter()
             .map(|seen| {
                 let features = features(seen.line, seen.column);
@@ -80,13 +80,13 @@ fn median(mut values: Vec<f32>) -> Option<f32> {
     values.get(values.len() / 2).copied()
 }
 
-fn features(line: usize, column: f32) -> [f32; 4] {
+fn features(line: usize, column: f32) -> [f32; 5] {
     // Of the order of one, or the equations are ill-conditioned.
     let share = column / 44.0;
-    [1.0, line as f32, column, share * share]
+    [1.0, line as f32, column, line as f32 * share, share * share]
 }
 
-fn predicted(coefficients: &[f32; 4], features: &[f32; 4]) -> f32 {
+fn predicted(coefficients: &[f32; 5], features: &[f32; 5]) -> f32 {
     coefficients.iter().zip(features).map(|(c, f)| c * f).sum()
 }
 

@@ -236,3 +236,25 @@ fn the_moroccan_card_is_known_by_the_holders_number() {
     assert_eq!(fields.document_number.as_deref(), Some("AB123456"));
     assert_eq!(fields.card_number.as_deref(), Some("X12345678"));
 }
+
+#[test]
+fn two_characters_that_heights_leave_open_are_not_vouched_for_by_one_check_digit() {
+    let digit = |text: &str| {
+        alphabet::character(alphabet::check_digit(text.chars().filter_map(alphabet::symbol))).to_string()
+    };
+    let zone = |number: &str| {
+        let upper = format!("{number}{}", digit(number));
+        let composite = digit(&format!("{upper}74081221204159<<<<<<<<<<<<<<0"));
+        format!("{upper}UTO7408122F1204159<<<<<<<<<<<<<<0{composite}")
+    };
+    // Digits before letters, two zeros: each may be an O.
+    let mixed = zone("0N7B0DFQ2");
+    let mrz = read(&[TD3[0], &mixed], &[]).unwrap();
+    assert!(mrz.check_digits.iter().all(|check| check.valid) && !mrz.valid);
+    assert_eq!(mrz.ambiguities.iter().map(|a| (a.line, a.column)).collect::<Vec<_>>(), [(1, 0), (1, 4)]);
+    // One alone is told by its check digit, and a number in the usual order needs no telling.
+    for number in ["4N7B0DFQ2", "AB1002003"] {
+        let second = zone(number);
+        assert!(read(&[TD3[0], &second], &[]).unwrap().valid, "{number}");
+    }
+}

@@ -14,6 +14,7 @@ mod numbers;
 mod pairs;
 mod parts;
 mod pattern;
+mod remaining_date;
 mod templates;
 mod titles;
 mod unlabelled;
@@ -171,3 +172,4 @@ fn is_document(
 }
 
 pub use checks::check;
+pub use remaining_date::take as take_remaining_date;

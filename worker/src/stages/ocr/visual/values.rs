@@ -100,6 +100,9 @@ fn without_prefix(text: &str) -> &str {
 /// The normal form, or `None` where the text cannot be one of this kind.
 pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
     let text = printed.trim();
+    if is_specimen_mark(text) {
+        return None;
+    }
     let count = |test: fn(char) -> bool| text.chars().filter(|c| test(*c)).count();
     let (alphabetic, digits) = (count(char::is_alphabetic), count(|c| c.is_ascii_digit()));
     match kind {
@@ -143,6 +146,13 @@ pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
         }
         Kind::Ignored => None,
     }
+}
+
+/// `SPECIMEN` across a document, or the part of it that was seen: no value.
+fn is_specimen_mark(text: &str) -> bool {
+    const MARK: &str = "SPECIMEN";
+    let text = letters::plain(text);
+    text.len() >= 4 && MARK.contains(text.as_str())
 }
 
 /// Whether a text may be a person's name: words of letters, written as names are, and few of them.
