@@ -14,9 +14,7 @@ mod source;
 mod warp;
 
 pub use crop::{crop_jpeg, crop_jpeg_of_polygon};
-pub use document::{
-    DocumentShape, EVIDENCE, Outline, Rectified, document_candidates, find_document, rectified,
-};
+pub use document::{DocumentShape, Outline, find_document};
 pub use jpeg::{JpegStructure, QuantizationTable};
 pub use measure::{Exposure, exposure, luminance, sharpness};
 pub use perceptual::perceptual_hash;

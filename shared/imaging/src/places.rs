@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn only_the_half_out_of_focus_is_named() {
-        let squares = |x: u32, y: u32| Luma([if (x / 4 + y / 4) % 2 == 0 { 60 } else { 200 }]);
+        let squares = |x: u32, y: u32| Luma([if (x / 4 + y / 4).is_multiple_of(2) { 60 } else { 200 }]);
         let sharp = GrayImage::from_fn(480, 384, squares);
         let waves =
             GrayImage::from_fn(480, 384, |x, _| Luma([(128.0 + 90.0 * (x as f32 / 30.0).sin()) as u8]));

@@ -64,10 +64,10 @@ impl Design {
 
     /// A value in the form that the truth has it.
     pub(crate) fn normalised(&self, name: &str, person: &Person) -> Result<String, Error> {
-        if NORMALISED.contains(&name) || !self.values.contains_key(name) {
-            if let Some(value) = normalised(person).remove(name) {
-                return Ok(value);
-            }
+        if (NORMALISED.contains(&name) || !self.values.contains_key(name))
+            && let Some(value) = normalised(person).remove(name)
+        {
+            return Ok(value);
         }
         self.printed(person)?
             .remove(name)

@@ -192,7 +192,7 @@ fn luhn(number: &str) -> bool {
             (_, twice) => twice / 10 + twice % 10,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 fn value(generator: &Generator, design: &str, field: &str, seed: u64) -> (String, Person) {

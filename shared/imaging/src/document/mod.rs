@@ -5,7 +5,6 @@
 mod candidates;
 mod edges;
 mod lines;
-mod rectify;
 mod refine;
 mod score;
 mod shape;
@@ -15,8 +14,6 @@ use candidates::{Candidate, candidates, signed_area};
 use edges::Edges;
 use txid_shared::partial::{Polygon, QualityIssue};
 
-pub use rectify::{Rectified, rectified};
-pub use score::EVIDENCE;
 pub use shape::DocumentShape;
 
 /// Longer side of the picture in which sides are looked for: a card's edge stays an edge, its print fades.
@@ -62,6 +59,18 @@ impl Outline {
         others: Vec::new(),
         visible_border: Vec::new(),
     };
+
+    /// The same in a picture whose sides are `ratio` times as long.
+    #[must_use]
+    pub fn scaled(&self, ratio: f32) -> Self {
+        let scaled = |corners: Polygon| corners.map(|corner| corner.map(|value| value * ratio));
+        Self {
+            corners: self.corners.map(scaled),
+            others: self.others.iter().copied().map(scaled).collect(),
+            visible_border: self.visible_border.iter().copied().map(scaled).collect(),
+            ..self.clone()
+        }
+    }
 
     pub fn issues(&self) -> Vec<QualityIssue> {
         let mut issues = Vec::new();
@@ -123,20 +132,8 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
     })
 }
 
-/// For fitting the weights: corners in pixels of the picture, and what speaks for each.
-#[doc(hidden)]
-pub fn document_candidates(picture: &RgbImage) -> Result<Vec<(Polygon, [f32; EVIDENCE], bool)>, ImageError> {
-    let Looked { found, ratio, .. } = Looked::at(picture)?;
-    let scaled = |found: &Found| {
-        let corners = found.candidate.corners.map(|corner| corner.map(|value| (value + 0.5) / ratio));
-        (corners, found.evidence, found.candidate.frames() > 0)
-    };
-    Ok(found.iter().map(scaled).collect())
-}
-
 struct Found {
     candidate: Candidate,
-    evidence: [f32; EVIDENCE],
     confidence: f32,
 }
 
@@ -158,7 +155,7 @@ impl Looked {
             .map(|candidate| {
                 let evidence = score::evidence(&candidate, &coarse, &edges);
                 let confidence = score::probability(&evidence, candidate.frames() > 0);
-                Found { candidate, evidence, confidence }
+                Found { candidate, confidence }
             })
             .collect();
         Ok(Self { found, ratio })
@@ -362,22 +359,5 @@ mod tests {
         let found = find_document(&table(truth)).unwrap();
         assert!(found.cut_off && !found.visible_border.is_empty(), "{found:?}");
         assert!(overlap(&found.corners.expect("an outline"), &truth) > 0.9, "{found:?}");
-    }
-
-    #[test]
-    fn a_point_of_the_rectified_card_leads_back_to_the_photograph() {
-        let truth = [[190.0, 150.0], [800.0, 190.0], [770.0, 585.0], [160.0, 530.0]];
-        let picture = table(truth);
-        let found = find_document(&picture).unwrap();
-        let flat = rectified(&picture, &found, 800).expect("an outline");
-        let (width, height) = (flat.picture.width() as f32, flat.picture.height() as f32);
-        for (corner, wanted) in
-            [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]].into_iter().zip(truth)
-        {
-            let [x, y] = flat.to_original(corner);
-            assert!((x - wanted[0]).hypot(y - wanted[1]) < 6.0, "{x},{y} for {wanted:?}");
-            let [u, v] = flat.from_original([x, y]);
-            assert!((u - corner[0]).hypot(v - corner[1]) < 0.1, "{u},{v} for {corner:?}");
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! The shape of the rectangle that a quadrilateral is a picture of.
 
-use super::candidates::distance;
 use txid_shared::partial::Polygon;
 
 /// ISO/IEC 7810: 85.60 mm × 53.98 mm, and 125 mm × 88 mm (ICAO 9303-3, the page of a passport).
@@ -82,13 +81,6 @@ fn view(corners: &Polygon, width: f32, height: f32, focal: f64) -> Option<Rectan
         skew: (dot(across, down) / (wide * high)).abs() as f32,
         strangeness: off(ID1_ASPECT).min(off(ID3_ASPECT)),
     })
-}
-
-/// Mean of opposite sides, longer over shorter, as the picture shows them.
-pub(super) fn seen_aspect(corners: &Polygon) -> f32 {
-    let length = |n: usize| distance(corners[n], corners[(n + 1) % 4]);
-    let (one, other) = (length(0) + length(2), length(1) + length(3));
-    one.max(other) / one.min(other).max(1e-3)
 }
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {

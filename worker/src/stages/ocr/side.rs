@@ -206,10 +206,10 @@ impl Reader<'_> {
             }
         }
         // A line full of optional data has no fillers: beside one that has some it is known by its ends.
-        let (joining, others) =
+        let (joining, others): (Vec<_>, Vec<_>) =
             lines.into_iter().partition(|line| pieces.iter().any(|piece| pairs(piece, line)));
-        pieces.extend(Vec::into_iter(joining).map(|line| Piece::of(line)));
-        let mut lines: Vec<TextLine> = others;
+        let mut lines = others;
+        pieces.extend(joining.into_iter().map(Piece::of));
         let zone = read_zone(&pieces, along, &self.frame, self.charset, self.engine)?;
         if zone.is_none() {
             lines.extend(

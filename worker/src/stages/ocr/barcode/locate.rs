@@ -126,7 +126,7 @@ impl Plane {
         for row in raw.chunks_exact((full * 3).max(1)).skip(step / 2).step_by(step).take(height) {
             pixels.extend(row.chunks_exact(3).skip(step / 2).step_by(step).take(width).map(|p| p[1]));
         }
-        let height = if width == 0 { 0 } else { pixels.len() / width };
+        let height = pixels.len().checked_div(width).unwrap_or(0);
         Self { width, height, pixels, step: step as f32 }
     }
 
@@ -206,7 +206,7 @@ fn regions_at(plane: &Plane) -> Vec<Region> {
             blocks.push(Block::of(&std::array::from_fn(line)));
         }
     }
-    let rows = if columns == 0 { 0 } else { blocks.len() / columns };
+    let rows = blocks.len().checked_div(columns).unwrap_or(0);
     let mut seen = vec![false; blocks.len()];
     let mut found = Vec::new();
     for start in 0..blocks.len() {

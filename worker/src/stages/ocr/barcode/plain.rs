@@ -37,7 +37,7 @@ pub fn is_south_african_number(text: &str, today: Date) -> bool {
         .enumerate()
         .map(|(i, digit)| if i % 2 == 0 { *digit } else { digit * 2 / 10 + digit * 2 % 10 })
         .sum();
-    sum % 10 == 0 && text.get(..6).and_then(|start| birth_date(start, today)).is_some()
+    sum.is_multiple_of(10) && text.get(..6).and_then(|start| birth_date(start, today)).is_some()
 }
 
 /// The PDF417 of the smart ID card: surname, names, sex, nationality, identity number, date of birth,
