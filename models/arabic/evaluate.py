@@ -33,7 +33,13 @@ def main(path, folder):
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     lines = [line for name in sorted(glob.glob(os.path.join(folder, "test-*.npz"))) for line in load(name)]
-    groups, confused, calibration, exact, slow = collections.defaultdict(lambda: [0, 0]), collections.Counter(), [], 0, []
+    groups, confused, calibration, exact, slow = (
+        collections.defaultdict(lambda: [0, 0]),
+        collections.Counter(),
+        [],
+        0,
+        [],
+    )
     for crop, text, font, size in lines:
         got, sure, _ = read(session, crop)
         wrong = distance(got, text)

@@ -41,8 +41,14 @@ def main(weights, target):
     whole = Probabilities(net).eval()
     axes = {"x": {0: "N", 3: "W"}, "y": {0: "N", 1: "T"}}
     torch.onnx.export(
-        whole, torch.zeros(2, 1, HEIGHT, 64), target, input_names=["x"], output_names=["y"],
-        opset_version=OPSET, dynamic_axes=axes, dynamo=False,
+        whole,
+        torch.zeros(2, 1, HEIGHT, 64),
+        target,
+        input_names=["x"],
+        output_names=["y"],
+        opset_version=OPSET,
+        dynamic_axes=axes,
+        dynamo=False,
     )
     model = halved(onnx.load(target))
     # The space is listed as a line of its own; the blank, class 0, is not listed.

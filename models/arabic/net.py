@@ -48,7 +48,9 @@ class Net(nn.Module):
             step(64, 128, (2, 1)),  # 5 × W/4
             wide(128, 64, 3),
         )
-        self.flat = nn.Sequential(nn.Conv2d(128, WIDTH, (5, 1), bias=False), nn.BatchNorm2d(WIDTH), nn.ReLU(inplace=True))
+        self.flat = nn.Sequential(
+            nn.Conv2d(128, WIDTH, (5, 1), bias=False), nn.BatchNorm2d(WIDTH), nn.ReLU(inplace=True)
+        )
         self.line = nn.Sequential(*(wide(WIDTH, 96, (1, 9)) for _ in range(3)))
         self.head = nn.Conv2d(WIDTH, CLASSES, 1)
 

@@ -128,7 +128,10 @@ def photographed(text, font, others, rng, noise):
     jitter = [(rng.gauss(0, 0.02) * sh, rng.gauss(0, 0.03) * sh) for _ in range(4)]
     corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
     seen = [
-        (x * k + lean * (h / 2 - y) * k - np.sin(turn) * (y - h / 2) * k + dx, y * k + np.sin(turn) * (x - w / 2) * k + dy)
+        (
+            x * k + lean * (h / 2 - y) * k - np.sin(turn) * (y - h / 2) * k + dx,
+            y * k + np.sin(turn) * (x - w / 2) * k + dy,
+        )
         for (x, y), (dx, dy) in zip(corners, jitter)
     ]
     seen = np.float32(seen)
@@ -136,7 +139,9 @@ def photographed(text, font, others, rng, noise):
     seen -= low
     there = cv2.getPerspectiveTransform(corners, seen)
     out_w, out_h = (int(v) + 3 for v in seen.max(0))
-    picture = cv2.warpPerspective(picture, there, (out_w, out_h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.warpPerspective(
+        picture, there, (out_w, out_h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
     r = rng.random()
     if r < 0.45:
@@ -210,7 +215,14 @@ def save(path, crops, texts, names, sizes):
     widths = np.array([c.shape[1] for c in crops], np.int32)
     pixels = np.concatenate([c.ravel() for c in crops])
     temporary = path + ".part.npz"
-    np.savez(temporary, widths=widths, pixels=pixels, texts=np.array(texts), names=np.array(names), sizes=np.array(sizes, np.float32))
+    np.savez(
+        temporary,
+        widths=widths,
+        pixels=pixels,
+        texts=np.array(texts),
+        names=np.array(names),
+        sizes=np.array(sizes, np.float32),
+    )
     os.replace(temporary, path)
 
 
@@ -219,7 +231,14 @@ def load(path):
     data = np.load(path)
     ends = np.cumsum(data["widths"].astype(np.int64) * HEIGHT)
     parts = np.split(data["pixels"], ends[:-1])
-    return list(zip([p.reshape(HEIGHT, -1) for p in parts], data["texts"].tolist(), data["names"].tolist(), data["sizes"].tolist()))
+    return list(
+        zip(
+            [p.reshape(HEIGHT, -1) for p in parts],
+            data["texts"].tolist(),
+            data["names"].tolist(),
+            data["sizes"].tolist(),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,13 @@ class Lines:
         word = ""
         while len(word) < 10:
             # Now and then any letter, so that no order of letters is taken for granted.
-            step = self.rng.choice(LETTERS + EXTRA) if self.chance(0.15) else self.rng.choice(self.follow["^" if not word else word[-1]] if (word[-1:] or "^") in self.follow else ["$"])
+            step = (
+                self.rng.choice(LETTERS + EXTRA)
+                if self.chance(0.15)
+                else self.rng.choice(
+                    self.follow["^" if not word else word[-1]] if (word[-1:] or "^") in self.follow else ["$"]
+                )
+            )
             if step == "$":
                 if len(word) > 1:
                     break
@@ -117,7 +123,10 @@ class Lines:
         return word + self.rng.choice(MARKS) if self.chance(0.1) else word
 
     def latin(self):
-        words = ["".join(self.rng.choice(LATIN_LETTERS) for _ in range(self.rng.randint(2, 9))) for _ in range(self.rng.randint(1, 3))]
+        words = [
+            "".join(self.rng.choice(LATIN_LETTERS) for _ in range(self.rng.randint(2, 9)))
+            for _ in range(self.rng.randint(1, 3))
+        ]
         if self.chance(0.6):
             words = [w.upper() for w in words]
         return " ".join(words), " ".join(LATIN_WORD for _ in words)

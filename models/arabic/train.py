@@ -88,7 +88,9 @@ def main():
         net.load_state_dict(torch.load(args.resume))
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.01)
     # What is kept is a running mean of the weights: as good as a longer, slower end.
-    mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True)
+    mean = torch.optim.swa_utils.AveragedModel(
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True
+    )
     tests = [line for path in sorted(glob.glob(os.path.join(args.data, "test-*.npz"))) for line in load(path)][:120]
     started, steps, seen, losses, queue, shards = time.monotonic(), 0, 0, [], [], []
     spoken = tested = started
@@ -117,7 +119,9 @@ def main():
         with torch.autocast("cpu", torch.bfloat16):
             logits = net(x.contiguous(memory_format=torch.channels_last))
         spans = torch.tensor([crop.shape[1] // 4 for crop, *_ in lines])
-        loss = F.ctc_loss(logits.float().log_softmax(-1).transpose(0, 1), targets, spans, lengths, blank=BLANK, zero_infinity=True)
+        loss = F.ctc_loss(
+            logits.float().log_softmax(-1).transpose(0, 1), targets, spans, lengths, blank=BLANK, zero_infinity=True
+        )
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -131,7 +135,10 @@ def main():
             if spoken - tested > TEST_S:
                 tested, error = spoken, f", held-out CER {character_error(mean.module, tests):.4f}"
             minutes, cpu = (spoken - started) / 60, time.process_time()
-            print(f"{minutes:.1f} min, {steps} steps, {seen} lines, cpu {cpu:.0f} s, loss {np.mean(losses[-50:]):.3f}{error}", flush=True)
+            print(
+                f"{minutes:.1f} min, {steps} steps, {seen} lines, cpu {cpu:.0f} s, loss {np.mean(losses[-50:]):.3f}{error}",
+                flush=True,
+            )
     torch.save(mean.module.state_dict(), args.out)
     print(f"end: {seen} lines, held-out CER {character_error(mean.module, tests):.4f}", flush=True)
 
