@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 
-from charset import ARABIC_DIGITS, EXTRA, LATIN_WORD, LETTERS, MARKS
+from charset import ARABIC_DIGITS, CODE, EXTRA, LATIN_WORD, LETTERS, MARKS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HELD_OUT_SHARE = 1 / 7
@@ -27,6 +27,9 @@ def sections(test):
                 found[name] = []
             elif name:
                 found[name] += [w for w in line.split() if len(w) < 3 or held_out(w) == test]
+    unreadable = {c for words in found.values() for word in words for c in word if c not in CODE}
+    if unreadable:
+        raise ValueError(f"words.txt has characters that are no class: {unreadable}")
     return {name: sorted(set(words)) for name, words in found.items()}
 
 
