@@ -72,7 +72,15 @@ pub fn supported_country(code: &str) -> Option<&'static SupportedCountry> {
     SUPPORTED.iter().find(|country| country.code == code)
 }
 
+/// Countries whose documents are printed in Arabic script as well, or alone.
+const ARABIC: [&str; 12] = ["MA", "DZ", "TN", "EG", "JO", "LB", "KW", "QA", "BH", "OM", "SA", "AE"];
+
 impl SupportedCountry {
+    /// Scripts (ISO 15924) on its documents that no recogniser of ours reads.
+    pub fn unread_scripts(&self) -> &'static [&'static str] {
+        if ARABIC.contains(&self.code) { &["Arab"] } else { &[] }
+    }
+
     pub fn takes(&self, document: DocumentType) -> bool {
         self.documents.contains(&document)
     }
@@ -123,6 +131,13 @@ mod tests {
                 assert!(country.takes(document.parse().unwrap()), "{code} {document}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_read_is_told_by_country() {
+        assert_eq!(supported_country("MA").unwrap().unread_scripts(), ["Arab"]);
+        assert!(supported_country("KE").unwrap().unread_scripts().is_empty());
+        assert!(ARABIC.iter().all(|code| supported_country(code).is_some()));
     }
 
     #[test]

@@ -96,6 +96,9 @@ pub struct OcrResult {
     pub barcodes: Vec<Barcode>,
     #[serde(default)]
     pub sides: Vec<SideReading>,
+    /// Scripts (ISO 15924) of the country's documents that are not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread_scripts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -2,7 +2,10 @@
 
 use super::{ActiveLiveness, DuplicateCheck};
 use crate::ids::VerificationId;
-use crate::partial::{Agreement, Barcode, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, Timing};
+use crate::partial::{
+    Agreement, Barcode, FieldCheck, FieldComparison, FieldSource, FraudSignal, Mrz, Polygon, SideReading,
+    Timing,
+};
 use crate::words::{
     Check, CheckStatus, DocumentType, ImageRole, ReasonCode, RiskLevel, Severity, Stage, Status,
 };
@@ -271,6 +274,16 @@ pub struct ExtractedData {
     /// Every barcode that was read. Fields from one have the source `barcode`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub barcodes: Vec<Barcode>,
+    /// What fields say of themselves and of each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub field_checks: Vec<FieldCheck>,
+    /// How each side was read, and where the document lies in its picture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<SideReading>,
+    /// Scripts (ISO 15924) that documents of this country are printed in and that are not read: what stands
+    /// there in them alone is absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread_scripts: Vec<String>,
     /// 0..1 by field.
     #[serde(default)]
     pub field_confidences: BTreeMap<String, f32>,

@@ -197,6 +197,9 @@ pub(super) fn extracted_data(ocr: &OcrResult) -> ExtractedData {
         fields: ocr.fields.iter().map(|(name, field)| (name.clone(), field.value.clone())).collect(),
         mrz: ocr.mrz.clone(),
         barcodes: ocr.barcodes.clone(),
+        field_checks: ocr.field_checks.clone(),
+        sides: ocr.sides.clone(),
+        unread_scripts: ocr.unread_scripts.clone(),
         field_confidences: ocr.fields.iter().map(|(name, field)| (name.clone(), field.confidence)).collect(),
         field_sources: ocr
             .fields

@@ -30,6 +30,7 @@ use jiff::civil::Date;
 use recognition::Charset;
 use std::sync::OnceLock;
 use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues, find_document};
+use txid_shared::documents::{SUPPORTED, supported_country};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 use visual::Told;
@@ -98,8 +99,17 @@ impl Ocr {
             Told { country: input.country.as_deref(), document: input.document_type, ..Told::default() };
         let mut result = assemble::assemble(&sides, barcodes, &told, today);
         result.sides = readings;
+        result.unread_scripts = unread_scripts(&result, input.country.as_deref());
         Ok(result)
     }
+}
+
+/// Of the issuer that was read, or else of the country that was told.
+fn unread_scripts(result: &OcrResult, told: Option<&str>) -> Vec<String> {
+    let issuer = result.fields.get("issuing_country").map(|field| field.value.as_str());
+    let by_issuer = SUPPORTED.iter().find(|country| Some(country.icao) == issuer);
+    let country = by_issuer.or_else(|| supported_country(told?)).filter(|_| result.readable);
+    country.map_or(&[][..], |country| country.unread_scripts()).iter().map(|s| (*s).to_owned()).collect()
 }
 
 impl Stage for Ocr {

@@ -152,7 +152,7 @@ pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
 fn is_specimen_mark(text: &str) -> bool {
     const MARK: &str = "SPECIMEN";
     let text = letters::plain(text);
-    text.len() >= 4 && MARK.contains(text.as_str())
+    text.len() >= 3 && MARK.contains(text.as_str())
 }
 
 /// Whether a text may be a person's name: words of letters, written as names are, and few of them.
