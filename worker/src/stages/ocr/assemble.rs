@@ -10,7 +10,9 @@ use super::zone::Zone;
 use super::{compare, countries, letters};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
-use txid_shared::partial::{Agreement, Field, FieldComparison, FieldSource, Mrz, OcrResult, Polygon};
+use txid_shared::partial::{
+    Agreement, Field, FieldComparison, FieldSource, Mrz, MrzFormat, OcrResult, Polygon,
+};
 use txid_shared::words::ImageRole;
 
 /// Puts the sides together. `told` is what the caller says of the document; `sides` of the result
@@ -158,7 +160,15 @@ fn zone_fields(fields: &MrzFields) -> Vec<ZoneField> {
 /// check digits hold; names in print have their marks and win where both say the same.
 fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Place), today: Date) {
     let decoded = &zone.decoded;
+    let is_card = matches!(decoded.format, MrzFormat::Td1 | MrzFormat::Td2 | MrzFormat::FrenchId);
     for field in zone_fields(&mrz_fields(decoded, today)) {
+        let other = result.fields.get(field.name).is_some_and(|printed| {
+            field.part == Part::DocumentNumber && compare::is_another_number(&field.compared, &printed.value)
+        });
+        // The document is known by the number that it shows.
+        if is_card && other {
+            continue;
+        }
         let checked = decoded.check_digits.iter().find(|digit| digit.field == field.name);
         let trusted = checked.map_or(decoded.valid, |digit| digit.valid);
         let printed = result.fields.get(field.name);

@@ -48,6 +48,18 @@ pub fn numbers(mrz: &str, printed: &str) -> Agreement {
     if shape(&mrz) == shape(&printed) { Agreement::Partial } else { Agreement::Conflict }
 }
 
+/// Misread characters make a number look like another one; so many at most.
+const MOST_MISREAD: usize = 2;
+
+/// Whether a printed number is of another kind than the zone's: letters and digits stand otherwise, and it is not
+/// nearly the same. Cards carry several numbers (the card's, the person's, a register's).
+pub fn is_another_number(mrz: &str, printed: &str) -> bool {
+    let bare = |text: &str| plain(text).replace(' ', "");
+    let form = |number: &str| number.chars().map(|c| c.is_ascii_digit()).collect::<Vec<_>>();
+    let (mrz, printed) = (bare(mrz), bare(printed));
+    form(&mrz) != form(&printed) && edit_distance(&mrz, &printed) > MOST_MISREAD
+}
+
 /// Look-alikes made one.
 fn shape(number: &str) -> String {
     number
@@ -82,6 +94,14 @@ pub fn nationalities(code: &str, printed: &str) -> Agreement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_another_form_is_another_number_and_a_misread_one_is_not() {
+        assert!(is_another_number("278422282", "16786479"));
+        assert!(is_another_number("X12345678", "AB123456"));
+        assert!(!is_another_number("AB123456", "AB654321"), "of one form they contradict each other");
+        assert!(!is_another_number("AB120456", "AB12O45G"));
+    }
 
     #[test]
     fn transliteration_is_no_contradiction() {
