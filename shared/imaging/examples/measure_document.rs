@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-use txid_imaging::{SourceImage, find_document, resize};
+use txid_imaging::{SourceImage, find_document, overlap, resize};
 use txid_shared::partial::Polygon;
 
 const LOOKED_AT_PX: u32 = 640;
@@ -84,45 +84,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     Ok(())
-}
-
-/// Intersection over union of the parts within the picture.
-fn overlap(one: &Polygon, other: &Polygon, width: f32, height: f32) -> f32 {
-    let frame = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]];
-    let (one, other) = (clockwise(*one), clockwise(*other));
-    let (visible, other_visible) = (common(&one, &frame), common(&other, &frame));
-    let both = area(&common(&visible, &other));
-    both / (area(&visible) + area(&other_visible) - both).max(1.0)
-}
-
-fn clockwise(mut corners: Polygon) -> Polygon {
-    if area(&corners) < 0.0 {
-        corners.reverse();
-    }
-    corners
-}
-
-fn area(polygon: &[[f32; 2]]) -> f32 {
-    let ends = polygon.iter().zip(polygon.iter().cycle().skip(1));
-    ends.map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f32>() / 2.0
-}
-
-/// Sutherland and Hodgman; both convex and clockwise.
-fn common(polygon: &[[f32; 2]], other: &Polygon) -> Vec<[f32; 2]> {
-    (0..4).fold(polygon.to_vec(), |part, n| {
-        let (a, b) = (other[n], other[(n + 1) % 4]);
-        let side = |[x, y]: [f32; 2]| (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]);
-        let mut kept = Vec::with_capacity(part.len() + 2);
-        for (from, to) in part.iter().zip(part.iter().cycle().skip(1)) {
-            let (here, there) = (side(*from), side(*to));
-            if here >= 0.0 {
-                kept.push(*from);
-            }
-            if (here >= 0.0) != (there >= 0.0) {
-                let share = here / (here - there);
-                kept.push([0, 1].map(|axis| from[axis] + (to[axis] - from[axis]) * share));
-            }
-        }
-        kept
-    })
 }

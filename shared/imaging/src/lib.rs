@@ -14,7 +14,7 @@ mod source;
 mod warp;
 
 pub use crop::{crop_jpeg, crop_jpeg_of_polygon};
-pub use document::{DocumentShape, Outline, find_document};
+pub use document::{DocumentShape, Outline, find_document, overlap};
 pub use jpeg::{JpegStructure, QuantizationTable};
 pub use measure::{Exposure, exposure, luminance, sharpness};
 pub use perceptual::perceptual_hash;

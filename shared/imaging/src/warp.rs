@@ -42,6 +42,24 @@ impl Perspective {
         let depth = g * x + h * y + 1.0;
         [((a * x + b * y + c) / depth) as f32, ((d * x + e * y + f) / depth) as f32]
     }
+
+    /// The way back. `None` where the map flattens everything onto a line.
+    pub fn inverse(&self) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        // The adjugate of the 3×3 matrix, divided by its last entry.
+        let last = a * e - b * d;
+        let rows = [
+            e - f * h,
+            c * h - b,
+            b * f - c * e,
+            f * g - d,
+            a - c * g,
+            c * d - a * f,
+            d * h - e * g,
+            b * g - a * h,
+        ];
+        (last.abs() > 1e-12).then(|| Self(rows.map(|value| value / last)))
+    }
 }
 
 /// A turn, a scale and a shift: x' = a·x − b·y + tx, y' = b·x + a·y + ty.
@@ -251,6 +269,18 @@ mod tests {
     fn a_degenerate_quadrilateral_is_refused() {
         let line = [[0.0, 0.0], [10.0, 10.0], [20.0, 20.0], [30.0, 30.0]];
         assert!(warp_perspective(&gradient(40, 40), &line, 8, 8).is_none());
+    }
+
+    #[test]
+    fn the_way_back_of_a_perspective_ends_where_it_began() {
+        let corners = [[31.0, 18.0], [190.0, 44.0], [170.0, 120.0], [12.0, 99.0]];
+        let map = Perspective::rectangle_to_quadrilateral(300.0, 200.0, &corners).unwrap();
+        let back = map.inverse().unwrap();
+        for point in [[0.0, 0.0], [300.0, 0.0], [120.0, 77.0], [300.0, 200.0]] {
+            let [x, y] = map.apply(point[0], point[1]);
+            let [u, v] = back.apply(x, y);
+            assert!((u - point[0]).abs() < 0.01 && (v - point[1]).abs() < 0.01, "{u},{v} for {point:?}");
+        }
     }
 
     #[test]

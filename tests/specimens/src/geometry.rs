@@ -15,6 +15,11 @@ pub struct Box2 {
 }
 
 impl Box2 {
+    /// All of a picture.
+    pub fn of_picture(picture: &image::RgbImage) -> Self {
+        Self { left: 0.0, top: 0.0, right: f64::from(picture.width()), bottom: f64::from(picture.height()) }
+    }
+
     pub const fn corners(self) -> [Point; 4] {
         [[self.left, self.top], [self.right, self.top], [self.right, self.bottom], [self.left, self.bottom]]
     }

@@ -63,13 +63,7 @@ impl Studio {
         name: &str,
     ) -> Result<Taken, Error> {
         let (saved, troubles) = self.taken(Some(flat), second, capture, seed, name)?;
-        let whole = Box2 {
-            left: 0.0,
-            top: 0.0,
-            right: f64::from(flat.pixels.width()),
-            bottom: f64::from(flat.pixels.height()),
-        };
-        let document = saved.to_image.polygon(whole);
+        let document = saved.to_image.polygon(Box2::of_picture(flat.pixels));
         let mut truth = truth(&saved, troubles, capture, seed);
         truth.cut_off = is_cut_off(&document, saved.width_px, saved.height_px);
         truth.document = Some(document);

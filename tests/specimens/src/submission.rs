@@ -169,13 +169,7 @@ impl Generator {
         };
         let shot = attack::light(attack, shot, &scene, &mut of_attack);
         let saved = scene.saved(&scene.exposed(shot, &mut sensor).turned(capture.turn))?;
-        let whole = Box2 {
-            left: 0.0,
-            top: 0.0,
-            right: f64::from(side.pixels.width()),
-            bottom: f64::from(side.pixels.height()),
-        };
-        let document = saved.to_image.polygon(whole);
+        let document = saved.to_image.polygon(Box2::of_picture(&side.pixels));
         Ok(CapturedSide {
             role: side.role,
             jpeg: saved.jpeg,

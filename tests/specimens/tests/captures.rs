@@ -2,6 +2,9 @@
 //! plain captures untouched. What needs fonts is skipped, with a note, where they are absent.
 #![expect(clippy::unwrap_used, reason = "in the functions that tests share, too, a failure is a failed test")]
 
+mod common;
+
+use common::{assets, generator};
 use image::{Rgb, RgbImage};
 use std::sync::OnceLock;
 use txid_specimens::capture::{CaptureKind, Flat, Scene};
@@ -10,21 +13,7 @@ use txid_specimens::nothing::Nothing;
 use txid_specimens::photograph::Taken;
 use txid_specimens::random::Random;
 use txid_specimens::things::Kind;
-use txid_specimens::{Assets, Attack, Capture, Condition, Design, Error, Generator, Studio, Turn, jpeg};
-
-fn assets() -> Option<&'static Assets> {
-    static ASSETS: OnceLock<Option<Assets>> = OnceLock::new();
-    ASSETS
-        .get_or_init(|| match Assets::load(&Assets::default_cache()) {
-            Ok(assets) => Some(assets),
-            Err(absent @ Error::MissingAsset { .. }) => {
-                eprintln!("skipped: {absent}");
-                None
-            }
-            Err(other) => panic!("{other}"),
-        })
-        .as_ref()
-}
+use txid_specimens::{Attack, Capture, Condition, Design, Studio, Turn, jpeg};
 
 const COLUMNS: u32 = 9;
 const ROWS: u32 = 6;
@@ -205,8 +194,7 @@ fn names_lead_back_to_captures() {
 /// The truth of a generated document follows it through lens, turn and messenger.
 #[test]
 fn prints_hold_ink_under_every_trouble_that_leaves_them_legible() {
-    let Some(assets) = assets() else { return };
-    let generator = Generator::new(assets.clone());
+    let Some(generator) = generator() else { return };
     let design = Design::named("mar_national_id_2020").unwrap();
     let person = generator.person(&design.issuer, 3).unwrap();
     for (condition, turn) in [(Condition::Perspective, Turn::Left), (Condition::Messenger, Turn::Right)] {

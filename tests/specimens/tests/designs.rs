@@ -2,25 +2,13 @@
 //! the card, the truth is printed, numbers and zones check. Skipped, with a note, without the fonts.
 #![expect(clippy::unwrap_used, reason = "in the functions that tests share, too, a failure is a failed test")]
 
+mod common;
+
+use common::generator;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 use txid_specimens::geometry::Box2;
 use txid_specimens::mrz::{MrzFormat, check_digit};
-use txid_specimens::{Assets, Attack, Capture, Design, Error, Generator, Person};
-
-fn generator() -> Option<&'static Generator> {
-    static GENERATOR: OnceLock<Option<Generator>> = OnceLock::new();
-    GENERATOR
-        .get_or_init(|| match Assets::load(&Assets::default_cache()) {
-            Ok(assets) => Some(Generator::new(assets)),
-            Err(absent @ Error::MissingAsset { .. }) => {
-                eprintln!("skipped: {absent}");
-                None
-            }
-            Err(other) => panic!("{other}"),
-        })
-        .as_ref()
-}
+use txid_specimens::{Attack, Capture, Design, Generator, Person};
 
 /// The contract's list.
 const SUPPORTED: &[(&str, &[&str])] = &[

@@ -2,29 +2,18 @@
 //! do what they say and nothing else. Skipped, with a note, where fonts and photographs are absent.
 #![expect(clippy::unwrap_used, reason = "in the functions that tests share, too, a failure is a failed test")]
 
+mod common;
+
+use common::generator;
 use image::RgbImage;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use txid_specimens::fixtures::FIXTURES;
 use txid_specimens::geometry::Polygon;
-use txid_specimens::{Assets, Attack, Capture, Design, Error, Generator, Role, Submission, Turn, demo, jpeg};
+use txid_specimens::{Attack, Capture, Design, Generator, Role, Submission, Turn, demo, jpeg};
 
 const CARD: &str = "mar_national_id_2020";
-
-fn generator() -> Option<&'static Generator> {
-    static GENERATOR: OnceLock<Option<Generator>> = OnceLock::new();
-    GENERATOR
-        .get_or_init(|| match Assets::load(&Assets::default_cache()) {
-            Ok(assets) => Some(Generator::new(assets)),
-            Err(absent @ Error::MissingAsset { .. }) => {
-                eprintln!("skipped: {absent}");
-                None
-            }
-            Err(other) => panic!("{other}"),
-        })
-        .as_ref()
-}
 
 fn made(generator: &Generator, design: &str, capture: Capture, attack: Attack, seed: u64) -> Submission {
     let design = Design::named(design).unwrap();

@@ -1,8 +1,7 @@
 //! Counts over many readings, and the rates made of them.
 
 use super::compare::{Match, Script};
-use super::judge::{FieldJudged, Judgement, ZoneJudged};
-use super::outline::FOUND_IOU;
+use super::judge::{FOUND_IOU, FieldJudged, Judgement, ZoneJudged};
 use super::reading::Cost;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

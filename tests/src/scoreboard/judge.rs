@@ -2,11 +2,14 @@
 
 use super::case::{Case, Expected, ExpectedZone};
 use super::compare::{Match, Rule, Script, compared, edits_of_lines};
-use super::outline::overlap;
 use super::reading::Reading;
+use txid_imaging::overlap;
 use txid_shared::partial::{Field, FieldSource, Mrz, OcrResult, Polygon};
 use txid_shared::words::ImageRole;
 use txid_worker::stages::ocr::mrz;
+
+/// From this intersection over union on, a document counts as found.
+pub const FOUND_IOU: f64 = 0.9;
 
 #[derive(Debug, Clone)]
 pub struct Judgement {
@@ -187,7 +190,8 @@ fn judge_documents(case: &Case, reading: &Reading) -> Vec<DocumentJudged> {
         let size = reading.pictures.iter().find(|(role, _)| *role == picture.role);
         let header = size.and_then(|(_, source)| source.header().ok());
         let read = found.and_then(|side| side.document).zip(header).map(|(polygon, header)| {
-            (polygon, overlap(&expected, &polygon, header.width as f32, header.height as f32))
+            let covered = overlap(&expected, &polygon, header.width as f32, header.height as f32);
+            (polygon, f64::from(covered))
         });
         judged.push(DocumentJudged { role: picture.role, expected, read });
     }

@@ -2,8 +2,7 @@
 
 use super::case::Case;
 use super::compare::Match;
-use super::judge::{FieldJudged, Judgement, Read, ZoneJudged};
-use super::outline::FOUND_IOU;
+use super::judge::{FOUND_IOU, FieldJudged, Judgement, Read, ZoneJudged};
 use super::reading::Reading;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

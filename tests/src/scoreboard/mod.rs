@@ -15,7 +15,6 @@ mod json;
 mod judge;
 mod misses;
 mod nothing;
-mod outline;
 mod page;
 mod reading;
 mod sidtd;

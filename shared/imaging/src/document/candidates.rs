@@ -1,5 +1,6 @@
 //! Quadrilaterals that four of a picture's lines enclose, with what speaks for and against each.
 
+use super::area::signed_area;
 use super::lines::Ruled;
 use super::shape::rectangle;
 use txid_shared::partial::Polygon;
@@ -185,12 +186,6 @@ fn judged(
 
 pub(super) fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
     (b[0] - a[0]).hypot(b[1] - a[1])
-}
-
-/// Twice the area; positive where the corners run clockwise (y grows downwards).
-pub(super) fn signed_area(corners: &[[f32; 2]]) -> f32 {
-    let ends = corners.iter().zip(corners.iter().cycle().skip(1));
-    ends.map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum()
 }
 
 fn is_convex(corners: &Polygon) -> bool {

@@ -2,6 +2,7 @@
 //! printed, set off from what lies around it. No model: it runs before anything is queued. A scan that the
 //! document fills has no outline, and none is found in it.
 
+mod area;
 mod candidates;
 mod edges;
 mod lines;
@@ -10,10 +11,12 @@ mod score;
 mod shape;
 
 use crate::{ImageError, RgbImage, resize};
-use candidates::{Candidate, candidates, signed_area};
+use area::{clipped, common_area, signed_area};
+use candidates::{Candidate, candidates};
 use edges::Edges;
 use txid_shared::partial::{Polygon, QualityIssue};
 
+pub use area::overlap;
 pub use shape::DocumentShape;
 
 /// Longer side of the picture in which sides are looked for: a card's edge stays an edge, its print fades.
@@ -181,17 +184,6 @@ fn second<'a>(found: &'a [Found], best: &Found) -> Option<&'a Found> {
         .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
 }
 
-/// Of two convex polygons that run clockwise.
-fn common_area(one: &Polygon, other: &Polygon) -> f32 {
-    let cut = (0..4).fold(one.to_vec(), |part, n| half_plane(&part, other[n], other[(n + 1) % 4]));
-    signed_area(&cut) / 2.0
-}
-
-fn clipped(corners: &Polygon, width: f32, height: f32) -> Vec<[f32; 2]> {
-    let frame = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]];
-    (0..4).fold(corners.to_vec(), |part, n| half_plane(&part, frame[n], frame[(n + 1) % 4]))
-}
-
 /// Where the document meets the picture's border: a strip of a 50th of the longer side.
 fn border_strips(corners: &Polygon, width: f32, height: f32) -> Vec<Polygon> {
     let deep = width.max(height) / 50.0;
@@ -215,23 +207,6 @@ fn border_strips(corners: &Polygon, width: f32, height: f32) -> Vec<Polygon> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// The part to the right of the way from `a` to `b` (Sutherland and Hodgman).
-fn half_plane(polygon: &[[f32; 2]], a: [f32; 2], b: [f32; 2]) -> Vec<[f32; 2]> {
-    let side = |[x, y]: [f32; 2]| (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]);
-    let mut kept = Vec::with_capacity(polygon.len() + 2);
-    for (from, to) in polygon.iter().zip(polygon.iter().cycle().skip(1)) {
-        let (here, there) = (side(*from), side(*to));
-        if here >= 0.0 {
-            kept.push(*from);
-        }
-        if (here >= 0.0) != (there >= 0.0) {
-            let share = here / (here - there);
-            kept.push([0, 1].map(|axis| from[axis] + (to[axis] - from[axis]) * share));
-        }
-    }
-    kept
 }
 
 /// From the corner nearest to the top left.

@@ -1,13 +1,13 @@
 //! From what each side says to one result.
 
 use super::barcode::{ReadBarcode, add_barcodes};
+use super::compare;
 use super::frame::Place;
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
 use super::mrz::{Part, dimensions, part_place};
 use super::side::Side;
 use super::visual::{self, Kind, SideText, Told, VisualField};
 use super::zone::Zone;
-use super::{compare, countries, letters};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 use txid_shared::partial::{
@@ -27,9 +27,10 @@ pub fn assemble(
         .iter()
         .filter_map(|(role, side)| Some((*role, side.zone.as_ref()?, &side.place)))
         .max_by_key(|(_, zone, _)| (zone.decoded.valid, (zone.decoded.confidence * 1e4) as u32));
-    let issuer = zone.map(|(_, zone, _)| mrz_fields(&zone.decoded, today));
-    let issuer = issuer.and_then(|fields| Some((fields.issuer?, fields.document_code?)));
-    let told = Told { zone: issuer.as_ref().map(|(issuer, code)| (issuer.as_str(), code.as_str())), ..*told };
+    let says = zone.map(|(_, zone, _)| mrz_fields(&zone.decoded, today));
+    let issued =
+        says.as_ref().and_then(|says| Some((says.issuer.as_deref()?, says.document_code.as_deref()?)));
+    let told = Told { zone: issued, ..*told };
     let texts: Vec<SideText<'_>> = sides
         .iter()
         .map(|(_, side)| SideText {
@@ -46,9 +47,8 @@ pub fn assemble(
     if let Some(template) = read.template {
         tracing::debug!(template = %template.name(), "read by a template");
     }
-    if let Some((_, zone, _)) = zone {
-        let says = mrz_fields(&zone.decoded, today);
-        as_zone_says(&mut read.fields, &says);
+    if let Some(says) = &says {
+        as_zone_says(&mut read.fields, says);
         visual::take_remaining_date(&texts, says.date_of_birth, says.expiry_date, today, &mut read);
     }
     let mut printed: BTreeMap<Kind, (ImageRole, VisualField, Polygon)> = BTreeMap::new();
@@ -65,8 +65,8 @@ pub fn assemble(
             Field { value, raw, confidence, source: FieldSource::Visual, image: *image, polygon: *polygon };
         result.fields.insert(kind.as_str().to_owned(), field);
     }
-    if let Some((image, zone, place)) = zone {
-        add_zone(&mut result, image, (zone, place), today);
+    if let (Some((image, zone, place)), Some(says)) = (zone, &says) {
+        add_zone(&mut result, image, (zone, place), says);
         result.mrz = Some(described(image, zone, place));
     }
     if read.template.is_some_and(visual::Template::is_card) {
@@ -116,83 +116,49 @@ fn add_document_number(result: &mut OcrResult) {
     }
 }
 
-/// One field of the zone: name, part, normalised value, how it compares with print.
-struct ZoneField {
-    name: &'static str,
-    part: Part,
-    value: String,
-    agreement: fn(&str, &str) -> Agreement,
-    /// What the comparison takes on the zone's side.
-    compared: String,
-}
-
-fn zone_fields(fields: &MrzFields) -> Vec<ZoneField> {
-    let field = |name, part, value: &Option<String>, agreement: fn(&str, &str) -> Agreement| {
-        let value = value.clone()?;
-        Some(ZoneField { name, part, compared: value.clone(), value, agreement })
-    };
-    let cased = |name: &Option<String>| name.as_deref().map(letters::title_case);
-    let date = |date: Option<Date>| date.map(|date| date.to_string());
-    let nationality = fields.nationality.clone().map(|code| ZoneField {
-        name: "nationality",
-        part: Part::Nationality,
-        value: countries::adjective_of_code(&code).map_or_else(|| code.clone(), str::to_owned),
-        agreement: compare::nationalities,
-        compared: code,
-    });
-    [
-        field("last_name", Part::Name, &cased(&fields.last_name), compare::names),
-        field("first_name", Part::Name, &cased(&fields.first_name), compare::names),
-        field("document_number", Part::DocumentNumber, &fields.document_number, compare::numbers),
-        field("date_of_birth", Part::DateOfBirth, &date(fields.date_of_birth), compare::exactly),
-        field("expiry_date", Part::ExpiryDate, &date(fields.expiry_date), compare::exactly),
-        field("gender", Part::Sex, &fields.gender.map(String::from), compare::exactly),
-        field("issuing_country", Part::Issuer, &fields.issuer, compare::exactly),
-        field("document_code", Part::DocumentCode, &fields.document_code, compare::exactly),
-        nationality,
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
 /// Adds the zone's fields. Numbers, dates and codes of the zone go before print where the zone's
 /// check digits hold; names in print have their marks and win where both say the same.
-fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Place), today: Date) {
+fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Place), says: &MrzFields) {
     let decoded = &zone.decoded;
     let is_card = matches!(decoded.format, MrzFormat::Td1 | MrzFormat::Td2 | MrzFormat::FrenchId);
-    for field in zone_fields(&mrz_fields(decoded, today)) {
-        let other = result.fields.get(field.name).is_some_and(|printed| {
-            field.part == Part::DocumentNumber && compare::is_another_number(&field.compared, &printed.value)
-        });
+    for (name, part, value) in says.named() {
+        let part = part_with(name, part, decoded.format);
+        let printed = result.fields.get(name);
+        let is_number = is_card && part == Part::DocumentNumber;
         // The document is known by the number that it shows.
-        if is_card && other {
+        if printed.is_some_and(|printed| is_number && compare::is_another_number(&value, &printed.value)) {
             continue;
         }
-        let checked = decoded.check_digits.iter().find(|digit| digit.field == field.name);
+        let checked = decoded.check_digits.iter().find(|digit| digit.field == name);
         let trusted = checked.map_or(decoded.valid, |digit| digit.valid);
-        let printed = result.fields.get(field.name);
         let mut keep_printed = printed.is_some() && !trusted;
         if let Some(printed) = printed {
-            let outcome = (field.agreement)(&field.compared, &printed.value);
-            let is_name = matches!(field.part, Part::Name);
+            // Nationalities are compared by their code.
+            let code = says.nationality.as_ref().filter(|_| part == Part::Nationality);
+            let outcome = compare::by_field(name)(code.unwrap_or(&value), &printed.value);
+            let is_name = matches!(part, Part::Name | Part::GivenNames);
             // A name in print that holds all of the zone's, and more, is the fuller one.
-            let fuller = printed.value.chars().count() >= field.value.chars().count();
+            let fuller = printed.value.chars().count() >= value.chars().count();
             keep_printed |=
                 is_name && (outcome == Agreement::Match || outcome == Agreement::Partial && fuller);
-            let values =
-                [(FieldSource::Mrz, field.value.clone()), (FieldSource::Visual, printed.value.clone())];
-            result.comparisons.push(FieldComparison::new(field.name, values, outcome));
+            let values = [(FieldSource::Mrz, value.clone()), (FieldSource::Visual, printed.value.clone())];
+            result.comparisons.push(FieldComparison::new(name, values, outcome));
         }
         if !keep_printed {
             let confidence = if trusted { decoded.confidence } else { decoded.confidence * 0.7 };
-            let polygon = place_of(zone, field.part).map(|corner| place.point(corner));
-            let raw = decoded.part(field.part);
+            let polygon = place_of(zone, part).map(|corner| place.point(corner));
+            let raw = decoded.part(part);
             let source = FieldSource::Mrz;
-            let found = Field { value: field.value, raw, confidence, source, image, polygon };
-            result.fields.insert(field.name.to_owned(), found);
+            let found = Field { value, raw, confidence, source, image, polygon };
+            result.fields.insert(name.to_owned(), found);
         }
     }
+}
+
+/// First names stand behind the last ones, in some formats in a part of their own.
+fn part_with(name: &str, part: Part, format: MrzFormat) -> Part {
+    let apart = name == "first_name" && part_place(format, Part::GivenNames).is_some();
+    if apart { Part::GivenNames } else { part }
 }
 
 /// The part of its line that holds a field, in the frame's coordinates.
@@ -276,6 +242,13 @@ mod tests {
             [field(Kind::FirstName, "Benali"), field(Kind::LastName, "Youssef")].into();
         as_zone_says(&mut other, &zone);
         assert_eq!(value(&other, Kind::FirstName), "Benali");
+    }
+
+    #[test]
+    fn first_names_are_shown_where_they_stand() {
+        assert_eq!(part_with("first_name", Part::Name, MrzFormat::FrenchId), Part::GivenNames);
+        assert_eq!(part_with("last_name", Part::Name, MrzFormat::FrenchId), Part::Name);
+        assert_eq!(part_with("first_name", Part::Name, MrzFormat::Td1), Part::Name);
     }
 
     #[test]

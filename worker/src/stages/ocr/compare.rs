@@ -4,6 +4,17 @@ use super::countries;
 use super::letters::{edit_distance, icao_spelling, plain};
 use txid_shared::partial::Agreement;
 
+/// How a field of this name is compared: what a machine-readable part says, then what is printed. Nationalities
+/// as three-letter code and print.
+pub fn by_field(name: &str) -> fn(&str, &str) -> Agreement {
+    match name {
+        "last_name" | "first_name" | "full_name" => names,
+        "document_number" | "personal_number" => numbers,
+        "nationality" => nationalities,
+        _ => exactly,
+    }
+}
+
 /// Names as the zone spells them against names as printed. Transliteration (`Ü` as `UE`, `U` or
 /// `UXX`), missing later names and truncation are no contradiction.
 pub fn names(mrz: &str, printed: &str) -> Agreement {
@@ -40,7 +51,6 @@ fn compare_words(zone: &str, printed: &str) -> Agreement {
 
 /// Document and personal numbers: equal, or one look-alike apart (`O` and `0`), or different.
 pub fn numbers(mrz: &str, printed: &str) -> Agreement {
-    let bare = |text: &str| plain(text).replace(' ', "");
     let (mrz, printed) = (bare(mrz), bare(printed));
     if mrz == printed {
         return Agreement::Match;
@@ -54,10 +64,13 @@ const MOST_MISREAD: usize = 2;
 /// Whether a printed number is of another kind than the zone's: letters and digits stand otherwise, and it is not
 /// nearly the same. Cards carry several numbers (the card's, the person's, a register's).
 pub fn is_another_number(mrz: &str, printed: &str) -> bool {
-    let bare = |text: &str| plain(text).replace(' ', "");
     let form = |number: &str| number.chars().map(|c| c.is_ascii_digit()).collect::<Vec<_>>();
     let (mrz, printed) = (bare(mrz), bare(printed));
     form(&mrz) != form(&printed) && edit_distance(&mrz, &printed) > MOST_MISREAD
+}
+
+fn bare(number: &str) -> String {
+    plain(number).replace(' ', "")
 }
 
 /// Look-alikes made one.

@@ -66,7 +66,8 @@ pub fn whole_line(frame: &Frame<'_>, line: &TextBox) -> TextBox {
     let Some(ink) = Ink::of(&luminance(&crop)) else { return unchanged };
     // The detector's margin at the ends is paper.
     let margin = 0.3 * line.thickness;
-    let (mut left, mut right) = (reach + margin, reach + line.length - margin);
+    let ends = (reach + margin, reach + line.length - margin);
+    let (mut left, mut right) = ends;
     let runs: Vec<(f32, f32)> = ink
         .runs()
         .filter(|(from, to)| ink.height(*from, *to).is_some())
@@ -83,6 +84,9 @@ pub fn whole_line(frame: &Frame<'_>, line: &TextBox) -> TextBox {
         if *to > right && *from < right + gap + margin && to - from < widest {
             right = *to;
         }
+    }
+    if (left, right) == ends {
+        return unchanged;
     }
     let before = (reach - (left - margin)).max(0.0);
     let after = (right + margin - (reach + line.length)).max(0.0);

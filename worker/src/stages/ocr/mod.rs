@@ -34,7 +34,6 @@ use txid_shared::documents::{SUPPORTED, supported_country};
 use txid_shared::partial::{OcrResult, SideReading, StageResult};
 use txid_shared::words::Stage as StageName;
 use visual::Told;
-pub use visual::{Frame, exists as template_exists};
 
 /// Why a side could not be read.
 #[derive(Debug, thiserror::Error)]

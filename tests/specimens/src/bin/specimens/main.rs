@@ -20,6 +20,9 @@ struct CommandLine {
     command: Option<Command>,
     #[command(flatten)]
     submissions: Option<Arguments>,
+    // Not among the arguments: of a group that may be absent and has another one in it clap sees nothing.
+    #[command(flatten)]
+    means: Means,
 }
 
 #[derive(Subcommand)]
@@ -58,23 +61,34 @@ struct Arguments {
     /// The sandbox's fixtures instead, with the list of them that the scheduler reads.
     #[arg(long, conflicts_with_all = ["design", "attack", "capture", "turn", "count", "demo"])]
     fixtures: bool,
+}
+
+/// What every drawing needs.
+#[derive(Args)]
+struct Means {
     /// Fonts and photographs; `$TXID_CACHE` or ~/.cache/txid where absent.
-    #[arg(long)]
+    #[arg(long, global = true)]
     cache: Option<PathBuf>,
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, global = true, default_value_t = 2)]
     threads: usize,
+}
+
+impl Means {
+    fn assets(&self) -> anyhow::Result<Assets> {
+        Ok(Assets::load(&self.cache.clone().unwrap_or_else(Assets::default_cache))?)
+    }
 }
 
 fn main() -> anyhow::Result<()> {
     let line = CommandLine::parse();
+    let means = line.means;
     match line.command {
-        Some(Command::Photograph(command)) => return command.run(),
-        Some(Command::WithoutDocument(command)) => return command.run(),
+        Some(Command::Photograph(command)) => return command.run(&means),
+        Some(Command::WithoutDocument(command)) => return command.run(&means),
         None => {}
     }
     let arguments = line.submissions.context("--out is missing")?;
-    let cache = arguments.cache.clone().unwrap_or_else(Assets::default_cache);
-    let generator = Generator::new(Assets::load(&cache)?);
+    let generator = Generator::new(means.assets()?);
     std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
     if arguments.demo {
         for (number, case) in demo::submissions(&generator, arguments.seed)?.iter().enumerate() {
@@ -87,9 +101,9 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     if arguments.fixtures {
-        return write_fixtures(&arguments.out, &generator, arguments.threads);
+        return write_fixtures(&arguments.out, &generator, means.threads);
     }
-    each(arguments.count, arguments.threads, |number| one(&arguments, &generator, number))
+    each(arguments.count, means.threads, |number| one(&arguments, &generator, number))
 }
 
 /// All numbers below `count`, on several threads.

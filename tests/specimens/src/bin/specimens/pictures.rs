@@ -1,6 +1,6 @@
 //! `specimens photograph` and `specimens nothing`.
 
-use super::each;
+use super::{Means, each};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use txid_specimens::capture::Flat;
 use txid_specimens::nothing::Nothing;
 use txid_specimens::random::Random;
-use txid_specimens::{Assets, Capture, Studio, Turn};
+use txid_specimens::{Capture, Studio, Turn};
 
 /// Photographs flat pictures (scans, renders) as if they were the printed side.
 #[derive(Args)]
@@ -30,11 +30,6 @@ pub struct Photograph {
     /// Only so many files, spread evenly over all.
     #[arg(long)]
     limit: Option<usize>,
-    /// Fonts and photographs; `$TXID_CACHE` or ~/.cache/txid where absent.
-    #[arg(long)]
-    cache: Option<PathBuf>,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
 }
 
 /// Draws pictures without an identity document.
@@ -48,22 +43,17 @@ pub struct WithoutDocument {
     /// The first picture's seed; the next has the next.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Fonts and photographs; `$TXID_CACHE` or ~/.cache/txid where absent.
-    #[arg(long)]
-    cache: Option<PathBuf>,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
 }
 
 impl Photograph {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let studio = Studio::new(&Assets::load(&cache(self.cache.as_ref()))?);
+    pub fn run(&self, means: &Means) -> anyhow::Result<()> {
+        let studio = Studio::new(&means.assets()?);
         let mut files = Vec::new();
         pictures(&self.from, &mut files)?;
         files.sort();
         anyhow::ensure!(!files.is_empty(), "no JPEG or PNG file in {}", self.from.display());
         let count = self.limit.unwrap_or(files.len()).min(files.len());
-        each(count as u64, self.threads, |number| {
+        each(count as u64, means.threads, |number| {
             let index = number as usize * files.len() / count;
             let file = files.get(index).context("no such file")?;
             // For those who want a second document in view.
@@ -116,10 +106,10 @@ impl Photograph {
 const CORNER: f64 = 3.18 / 125.0;
 
 impl WithoutDocument {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let nothing = Nothing::new(Assets::load(&cache(self.cache.as_ref()))?);
+    pub fn run(&self, means: &Means) -> anyhow::Result<()> {
+        let nothing = Nothing::new(means.assets()?);
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
-        each(self.count, self.threads, |number| {
+        each(self.count, means.threads, |number| {
             let seed = self.seed + number;
             let (jpeg, truth) = nothing.numbered(number, seed)?;
             let stem = self.out.join(format!("{seed:06}_{}", truth.kind.name()));
@@ -127,10 +117,6 @@ impl WithoutDocument {
             write(&stem.with_extension("json"), &serde_json::to_vec_pretty(&truth)?)
         })
     }
-}
-
-fn cache(given: Option<&PathBuf>) -> PathBuf {
-    given.cloned().unwrap_or_else(Assets::default_cache)
 }
 
 fn pictures(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {

@@ -63,14 +63,13 @@ fn taken(fact: &Fact, barcode: &Barcode) -> Field {
 
 /// `None` where the two cannot be held against each other.
 fn agreement(fact: &Fact, known: &str) -> Option<Agreement> {
-    Some(match fact.name {
-        "last_name" | "first_name" | "full_name" => compare::names(&fact.value, known),
-        "document_number" | "personal_number" => compare::numbers(&fact.value, known),
-        "nationality" => compare::nationalities(countries::code_of_printed(&fact.value)?, known),
+    let code = match fact.name {
         // Written in too many ways.
         "address" | "place_of_birth" => return None,
-        _ => compare::exactly(&fact.value, known),
-    })
+        "nationality" => Some(countries::code_of_printed(&fact.value)?),
+        _ => None,
+    };
+    Some(compare::by_field(fact.name)(code.unwrap_or(&fact.value), known))
 }
 
 /// A bare number says nothing about itself: it counts where the document has it, or nearly, or

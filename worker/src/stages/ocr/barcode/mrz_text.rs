@@ -1,8 +1,6 @@
 //! A machine-readable zone as the content of a barcode: it counts where every check digit is right
 //! and nothing had to be corrected.
 
-use super::super::countries;
-use super::super::letters::title_case;
 use super::Fact;
 use super::mrz::fields::fields;
 use super::mrz::{Emissions, LineSignal, decode};
@@ -22,21 +20,7 @@ pub fn facts(text: &str, today: Date) -> Option<Vec<Fact>> {
     let signals: Vec<LineSignal> = lines.iter().map(|line| signal(line)).collect();
     let zone = decode(&signals).filter(|zone| zone.valid && zone.lines == lines)?;
     let read = fields(&zone, today);
-    let adjective =
-        read.nationality.as_ref().map(|code| countries::adjective_of_code(code).unwrap_or(code).to_owned());
-    let date = |date: Option<Date>| date.map(|date| date.to_string());
-    let named = [
-        ("last_name", read.last_name.as_deref().map(title_case)),
-        ("first_name", read.first_name.as_deref().map(title_case)),
-        ("document_number", read.document_number),
-        ("date_of_birth", date(read.date_of_birth)),
-        ("expiry_date", date(read.expiry_date)),
-        ("gender", read.gender.map(String::from)),
-        ("issuing_country", read.issuer),
-        ("document_code", read.document_code),
-        ("nationality", adjective),
-    ];
-    Some(named.into_iter().filter_map(|(name, value)| value.map(|v| Fact::new(name, v.clone(), v))).collect())
+    Some(read.named().map(|(name, _, value)| Fact::new(name, value.clone(), value)).collect())
 }
 
 /// Two or three lines of one length. Some issuers leave the line breaks out.

@@ -2,7 +2,7 @@
 
 use super::decode::Decoded;
 use super::layout::Part;
-use crate::stages::ocr::{dates, letters};
+use crate::stages::ocr::{countries, dates, letters};
 use jiff::civil::Date;
 
 /// Absent where the zone has fillers or an impossible value. Names as spelled there (capitals,
@@ -97,6 +97,30 @@ fn names(part: &str) -> (Option<String>, Option<String>) {
 }
 
 impl MrzFields {
+    /// What is there under the contract's names, each with the part of the zone that says it: dates `YYYY-MM-DD`,
+    /// names as people write them, the nationality's adjective.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, Part, String)> {
+        let cased = |name: &Option<String>| name.as_deref().map(letters::title_case);
+        let date = |date: Option<Date>| date.map(|date| date.to_string());
+        let adjective = self
+            .nationality
+            .as_ref()
+            .map(|code| countries::adjective_of_code(code).unwrap_or(code).to_owned());
+        [
+            ("last_name", Part::Name, cased(&self.last_name)),
+            ("first_name", Part::Name, cased(&self.first_name)),
+            ("document_number", Part::DocumentNumber, self.document_number.clone()),
+            ("date_of_birth", Part::DateOfBirth, date(self.date_of_birth)),
+            ("expiry_date", Part::ExpiryDate, date(self.expiry_date)),
+            ("gender", Part::Sex, self.gender.map(String::from)),
+            ("issuing_country", Part::Issuer, self.issuer.clone()),
+            ("document_code", Part::DocumentCode, self.document_code.clone()),
+            ("nationality", Part::Nationality, adjective),
+        ]
+        .into_iter()
+        .filter_map(|(name, part, value)| Some((name, part, value?)))
+    }
+
     /// First names before last names, as the seed page writes them.
     pub fn full_name(&self) -> Option<String> {
         let names: Vec<String> = [&self.first_name, &self.last_name]

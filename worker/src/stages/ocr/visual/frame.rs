@@ -4,11 +4,12 @@ use super::titles::folded_title;
 use crate::stages::ocr::geometry::Point;
 use crate::stages::ocr::lines::TextLine;
 use serde::Deserialize;
+use txid_imaging::Perspective;
 use txid_shared::partial::Polygon;
 
-/// From pixels of the original to the card's unit square: a homography, row by row.
+/// From the lines' coordinates to the card's unit square.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Frame([f32; 9]);
+pub struct Frame(Perspective);
 
 /// A piece of print whose place on the card is known: with two or more of them (or one that is
 /// long enough) others' places follow where nobody saw the card's edges.
@@ -21,40 +22,16 @@ pub struct Anchor {
 }
 
 impl Frame {
-    /// `corners` of the card in pixels of the original, clockwise from the top left of its content.
+    /// `corners` of the card in the lines' coordinates, clockwise from the top left of its content.
     /// `None` where they make no quadrilateral.
     pub fn of_corners(corners: &Polygon) -> Option<Self> {
-        // Heckbert's projective map of the unit square to a quadrilateral, and its adjugate.
-        let [[x0, y0], [x1, y1], [x2, y2], [x3, y3]] = *corners;
-        let (sx, sy) = (x0 - x1 + x2 - x3, y0 - y1 + y2 - y3);
-        let (dx1, dy1, dx2, dy2) = (x1 - x2, y1 - y2, x3 - x2, y3 - y2);
-        let det = dx1 * dy2 - dx2 * dy1;
-        if det.abs() < 1e-3 {
-            return None;
-        }
-        let g = (sx * dy2 - dx2 * sy) / det;
-        let h = (dx1 * sy - sx * dy1) / det;
-        let (a, b, c) = (x1 - x0 + g * x1, x3 - x0 + h * x3, x0);
-        let (d, e, f) = (y1 - y0 + g * y1, y3 - y0 + h * y3, y0);
-        let to_unit = [
-            e - f * h,
-            c * h - b,
-            b * f - c * e,
-            f * g - d,
-            a - c * g,
-            c * d - a * f,
-            d * h - e * g,
-            b * g - a * h,
-            a * e - b * d,
-        ];
-        to_unit.iter().all(|v| v.is_finite()).then_some(Self(to_unit))
+        Perspective::rectangle_to_quadrilateral(1.0, 1.0, corners)?.inverse().map(Self)
     }
 
-    /// `None` for points that lie behind the picture's horizon.
+    /// `None` for points on the horizon.
     pub fn place(&self, [x, y]: Point) -> Option<Point> {
-        let [a, b, c, d, e, f, g, h, i] = self.0;
-        let w = g * x + h * y + i;
-        (w.abs() > 1e-9).then(|| [(a * x + b * y + c) / w, (d * x + e * y + f) / w])
+        let place = self.0.apply(x, y);
+        place.iter().all(|value| value.is_finite()).then_some(place)
     }
 }
 

@@ -25,7 +25,7 @@ mod tests;
 
 pub use frame::Frame;
 pub use labels::Kind;
-pub use templates::{Template, Told, exists};
+pub use templates::{Template, Told};
 
 use super::lines::TextLine;
 use frame::Places;
@@ -83,7 +83,7 @@ impl VisualField {
 pub struct SideText<'a> {
     /// In the frame of the upright text.
     pub lines: &'a [TextLine],
-    /// From pixels of the original to the card, where its edges were found.
+    /// From these to the card, where its edges were found.
     pub frame: Option<Frame>,
 }
 

@@ -229,12 +229,6 @@ pub struct Told<'a> {
     pub zone: Option<(&'a str, &'a str)>,
 }
 
-/// Whether documents of a country (ISO 3166-1 alpha-2) and type are read by a template of their own.
-pub fn exists(country: &str, document: DocumentType) -> bool {
-    let icao = SUPPORTED.iter().find(|c| c.code == country).map(|c| c.icao);
-    TEMPLATES.iter().any(|t| Some(t.country.as_str()) == icao && t.document == document)
-}
-
 /// All phrases that a template is told by, for one search in the text.
 pub fn phrases() -> impl Iterator<Item = &'static str> {
     TEMPLATES.iter().flat_map(|t| t.title.iter().flatten().chain(&t.not)).map(String::as_str)
@@ -303,6 +297,12 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether documents of a country (ISO 3166-1 alpha-2) and type are read by a template of their own.
+    fn exists(country: &str, document: DocumentType) -> bool {
+        let icao = SUPPORTED.iter().find(|c| c.code == country).map(|c| c.icao);
+        TEMPLATES.iter().any(|t| Some(t.country.as_str()) == icao && t.document == document)
+    }
 
     #[test]
     fn every_file_parses_and_every_supported_document_has_a_template() {
