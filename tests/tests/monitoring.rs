@@ -165,6 +165,60 @@ async fn alerts_fire_on_what_they_are_for_and_on_nothing_else() {
     space.remove().await.unwrap();
 }
 
+/// The file of a verification's key share.
+fn share(space: &Space, id: &str) -> PathBuf {
+    let accounts = std::fs::read_dir(space.folder().join("blobs/keys")).unwrap();
+    accounts.map(|account| account.unwrap().path().join(id)).find(|share| share.is_file()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_fleet_cannot_finish_is_told_until_it_can() {
+    let mut space = Space::new().await.unwrap();
+    space.set("sweeper.interval_ms", "300");
+    let (key, _) = space.account(None).await.unwrap();
+    let scheduler = space.node(Role::Scheduler).unwrap();
+    let worker = space.node(Role::StubWorker).unwrap();
+    let prometheus = Prometheus::start(&rules()).await.unwrap();
+    prometheus.watch(&[&scheduler]).await.unwrap();
+    prometheus.until("txid_erasure_failures_total").await.unwrap();
+    let client = space.client(&scheduler, &key).unwrap();
+    let id = client.submit(&Client::submission()).await.unwrap();
+    client.decided(&id).await.unwrap();
+
+    // A folder stands where the key share is: it cannot be removed.
+    let share = share(&space, &id);
+    let aside = share.with_extension("aside");
+    std::fs::rename(&share, &aside).unwrap();
+    std::fs::create_dir(&share).unwrap();
+    let erased = client.delete(&format!("/v1/identity/verifications/{id}")).await.unwrap();
+    assert_eq!(erased.status, 200, "{erased:?}");
+    prometheus.until_firing(&["TxidErasureIncomplete"]).await.unwrap();
+
+    // A dead letter that the database does not take.
+    let pool = space.database().await.unwrap();
+    end(worker).await;
+    sqlx::query("ALTER TABLE dead_letters RENAME TO away").execute(&pool).await.unwrap();
+    let pending = client.submit(&ocr_only()).await.unwrap();
+    reject_one(&space, "verify.ocr.interactive").await;
+    prometheus.until_firing(&["TxidDeadLettersWaiting"]).await.unwrap();
+
+    sqlx::query("ALTER TABLE away RENAME TO dead_letters").execute(&pool).await.unwrap();
+    std::fs::remove_dir(&share).unwrap();
+    std::fs::rename(&aside, &share).unwrap();
+    assert_eq!(client.decided(&pending).await.unwrap()["status"], "error");
+    for quiet in [
+        "max(txid_queue_depth{queue=\"verify.dead\"}) == 0",
+        "sum(increase(txid_erasure_failures_total[2s])) == 0",
+    ] {
+        prometheus.until(quiet).await.unwrap();
+    }
+    assert!(!share.exists(), "what was erased is removed in the end");
+    assert!(!prometheus.firing().await.unwrap().contains("TxidDeadLettersWaiting"));
+    end(scheduler).await;
+    pool.close().await;
+    space.remove().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_rules_and_dashboards_name_is_exposed_and_so_is_every_signal() {
     let mut space = Space::new().await.unwrap();
