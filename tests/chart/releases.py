@@ -84,6 +84,20 @@ SETS = {
             },
         },
     ),
+    "monitoring": (
+        None,
+        {
+            "monitoring": {
+                "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "scrapeTimeout": "10s"},
+                "rules": {
+                    "enabled": True,
+                    "labels": {"release": "prometheus"},
+                    "runbookUrl": "https://wiki.internal/txid",
+                },
+                "dashboards": {"enabled": True, "namespace": "grafana", "annotations": {"grafana_folder": "Identity"}},
+            },
+        },
+    ),
     "a shared folder": (
         None,
         {
@@ -124,10 +138,10 @@ def merged(under, over):
             for key in {**under, **over}}
 
 
-def objects(helm, values, **options):
+def objects(helm, values, chart=CHART, **options):
     """Every object of a release, hooks included."""
     found = []
-    for name, text in sorted(helm.render(CHART, values, **options).items()):
+    for name, text in sorted(helm.render(chart, values, **options).items()):
         if name.endswith(".yaml"):
             found += [helm.yaml(part) for part in re.split(r"^---\s*$", text, flags=re.M) if has_content(part)]
     return found

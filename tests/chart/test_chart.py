@@ -33,9 +33,9 @@ class Chart(unittest.TestCase):
         text = super()._formatMessage(msg, standard)
         return f"{self.release}: {text}" if self.release else text
 
-    def refused(self, values):
+    def refused(self, values, **options):
         with self.assertRaises(engine.Refused) as caught:
-            objects(self.helm, values)
+            objects(self.helm, values, **options)
         return str(caught.exception)
 
 
@@ -46,7 +46,7 @@ class Rendering(Chart):
                 messages = self.helm.lint(CHART, self.values[name])
                 self.assertEqual([m for m in messages if m["severity"] > 1], [])
 
-    def test_every_object_is_one_that_kubernetes_keda_and_the_gateway_take(self):
+    def test_every_object_is_one_that_its_readers_take(self):
         known = schemas.Schemas()
         for _, found in self.each():
             self.assertGreater(len(found), 15)
@@ -55,7 +55,7 @@ class Rendering(Chart):
 
     def test_the_schemas_do_refuse(self):
         known = schemas.Schemas()
-        found = self.releases["one group with keda"] + self.releases["gateway"]
+        found = self.releases["one group with keda"] + self.releases["gateway"] + self.releases["monitoring"]
         spoil = {
             "Deployment": lambda spec: spec["template"]["spec"]["containers"][0].update(port=1),
             "NetworkPolicy": lambda spec: spec.update(egress="none"),
@@ -63,6 +63,8 @@ class Rendering(Chart):
             "TriggerAuthentication": lambda spec: spec["secretTargetRef"][0].pop("key"),
             "HTTPRoute": lambda spec: spec["rules"][0]["backendRefs"][0].update(port="eighty"),
             "PodDisruptionBudget": lambda spec: spec.update(maxUnavailable=[1]),
+            "PodMonitor": lambda spec: spec["podMetricsEndpoints"][0].update(intervall="30s"),
+            "PrometheusRule": lambda spec: spec["groups"][0]["rules"][0].pop("expr"),
         }
         for kind, spoiling in spoil.items():
             thing = copy.deepcopy(of_kind(found, kind)[0])
@@ -80,7 +82,8 @@ class Rendering(Chart):
         self.assertEqual(self.releases["medium"], again)
 
     def test_a_long_release_name_still_makes_names_that_kubernetes_takes(self):
-        values = {"workers": [{"name": "a-name-of-20-letters", "stages": releases.STAGES, **releases.KEDA}]}
+        workers = [{"name": "a-name-of-20-letters", "stages": releases.STAGES, **releases.KEDA}]
+        values = {**self.values["monitoring"], "workers": workers}
         for thing in objects(self.helm, values, name="a-release-name-of-all-fifty-three-letters-that-helm-t"):
             self.assertLessEqual(len(thing["metadata"]["name"]), 63)
 
@@ -92,6 +95,8 @@ class Rendering(Chart):
             ({"shutdown": {"marginSeconds": 1}}, "marginSeconds"),
             ({"image": {"digest": "latest"}}, "digest"),
             ({"config": {"worker": {"listen": "127.0.0.1:1"}}}, "listen"),
+            ({"monitoring": {"podMonitor": {"interval": "often"}}}, "interval"),
+            ({"monitoring": {"rules": {"runbookUrl": "OPERATIONS.md"}}}, "runbookUrl"),
         ]
         for values, word in wrong:
             with self.subTest(word):
