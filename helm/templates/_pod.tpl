@@ -42,6 +42,13 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
+{{- define "txid.podLabels" -}}
+{{- include "txid.labels" . }}
+{{- with .root.Values.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/*
 A pod's spec. root; component, worker (for labels); serviceAccount; configMap; container: name, command, env (text),
 ports, probes and lifecycle (text); settings: resources, extraEnv, nodeSelector, tolerations, affinity; grace; blobs.
@@ -145,11 +152,7 @@ spec:
     matchLabels: {{ include "txid.selector" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "txid.labels" . | nindent 8 }}
-        {{- with .root.Values.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      labels: {{ include "txid.podLabels" . | nindent 8 }}
       annotations:
         checksum/config: {{ include "txid.config" .root | sha256sum }}
         {{- with .settings.podAnnotations }}

@@ -12,6 +12,16 @@ LANES = ["interactive", "batch"]
 KEDA = {"autoscaling": {"kind": "keda"}}
 PRIVATE = {"to": [{"ipBlock": {"cidr": "10.20.0.5/32"}}]}
 
+# What a private authority and tainted nodes take.
+OWN = {
+    "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/etc/ssl/own/ca.pem"}],
+    "podAnnotations": {"sidecar.istio.io/inject": "false"},
+    "nodeSelector": {"pool": "identity"},
+    "tolerations": [{"key": "pool", "operator": "Equal", "value": "identity", "effect": "NoSchedule"}],
+    "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}]}}},
+}
+
 # Name: (preset file or none, values over it).
 SETS = {
     "defaults": (None, {}),
@@ -103,6 +113,15 @@ SETS = {
         {
             "config": {"blobs": {"url": "file:///var/lib/txid/blobs"}},
             "blobVolume": {"existingClaim": "images"},
+            "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+            "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/own", "readOnly": True}],
+        },
+    ),
+    "nodes and an authority of one's own": (
+        None,
+        {
+            **{component: OWN for component in ("scheduler", "workerDefaults", "webhooks", "setup", "tests")},
+            "podLabels": {"team": "identity"},
             "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
             "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/own", "readOnly": True}],
         },

@@ -71,6 +71,19 @@ class Rendering(Chart):
             spoiling(thing["spec"])
             self.assertNotEqual(known.complaints(thing), [], kind)
 
+    def test_every_pod_goes_where_it_is_told_the_hooks_among_them(self):
+        own = releases.OWN
+        placed = list(pods(self.releases["nodes and an authority of one's own"]))
+        self.assertEqual({c["name"] for _, _, spec in placed for c in spec["containers"]},
+                         {"scheduler", "worker", "webhooks", "migrate", "declare", "verify"})
+        for name, metadata, spec in placed:
+            for key in ("nodeSelector", "tolerations", "affinity"):
+                self.assertEqual(spec[key], own[key], name)
+            self.assertIn(own["extraEnv"][0], spec["containers"][0]["env"], name)
+            self.assertIn("/etc/ssl/own", [m["mountPath"] for m in spec["containers"][0]["volumeMounts"]], name)
+            self.assertLessEqual(own["podAnnotations"].items(), metadata["annotations"].items(), name)
+            self.assertEqual(metadata["labels"]["team"], "identity", name)
+
     def test_two_objects_never_have_one_name(self):
         for _, found in self.each():
             names = [name_of(thing) for thing in found]

@@ -74,6 +74,7 @@ class Pods(Chart):
             {"config": {"keys": {"master": ["k1:x"]}}},
             {"config": {"blobs": {"s3_secret_access_key": "x"}}},
             {"webhooks": {"extraEnv": [{"name": "TXID__DATABASE__URL", "value": "postgres://u:p@h/d"}]}},
+            {"setup": {"extraEnv": [{"name": "TXID__DATABASE__URL", "value": "postgres://u:p@h/d"}]}},
         ]
         for values in wrong:
             with self.subTest(str(values)):
