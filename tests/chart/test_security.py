@@ -120,6 +120,15 @@ class Setup(Chart):
                 self.assertIn("before-hook-creation", annotations["helm.sh/hook-delete-policy"])
                 self.assertEqual(job["spec"]["template"]["spec"]["containers"][0]["command"], ["txid", name])
 
+    def test_a_hook_that_fails_ends_as_failed_before_anybody_calls_it_a_time_out(self):
+        helm_waits_s, try_s = 300, 20
+        for _, found in self.each():
+            for job in of_kind(found, "Job"):
+                pauses_s = sum(min(10 * 2**n, 360) for n in range(job["spec"]["backoffLimit"]))
+                longest_s = pauses_s + try_s * (job["spec"]["backoffLimit"] + 1)
+                self.assertLess(longest_s, min(helm_waits_s, job["spec"]["activeDeadlineSeconds"]))
+                self.assertEqual(job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"], "hook-failed")
+
     def test_what_a_hook_needs_is_there_before_it(self):
         for _, found in self.each():
             for job in of_kind(found, "Job"):
