@@ -28,6 +28,7 @@ SETS = {
     "small": ("values-small.yaml", {}),
     "medium": ("values-medium.yaml", {}),
     "large": ("values-large.yaml", {}),
+    "openshift": ("values-openshift.yaml", {}),
     "one group with keda": (None, {"workers": [{"name": "all", "stages": STAGES, **KEDA}]}),
     "a group for each stage with keda": (
         None,

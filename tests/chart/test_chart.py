@@ -107,6 +107,7 @@ class Rendering(Chart):
             ({"networkPolicy": {"postgres": {"ports": [5432], "to": []}}}, "postgres"),
             ({"shutdown": {"marginSeconds": 1}}, "marginSeconds"),
             ({"image": {"digest": "latest"}}, "digest"),
+            ({"podSecurityContext": {"runAsUser": 0}}, "runAsUser"),
             ({"config": {"worker": {"listen": "127.0.0.1:1"}}}, "listen"),
             ({"monitoring": {"podMonitor": {"interval": "often"}}}, "interval"),
             ({"monitoring": {"rules": {"runbookUrl": "OPERATIONS.md"}}}, "runbookUrl"),

@@ -18,9 +18,12 @@ SECRET_VARIABLES = {
 
 class Pods(Chart):
     def test_no_container_is_root_writes_its_image_or_gains_rights(self):
-        for _, found in self.each():
+        for release, found in self.each():
             for name, _, spec in pods(found):
-                self.assertEqual(spec["securityContext"]["runAsUser"], 10001, name)
+                # Null is the platform's choice, which runAsNonRoot keeps from being root.
+                chosen = [spec["securityContext"].get(key) for key in ("runAsUser", "runAsGroup", "fsGroup")]
+                self.assertEqual(chosen, [None if release == "openshift" else 10001] * 3, name)
+                self.assertIs(spec["securityContext"]["runAsNonRoot"], True, name)
                 self.assertIs(spec["automountServiceAccountToken"], False, name)
                 self.assertIs(spec["enableServiceLinks"], False, name)
                 for key in ("hostNetwork", "hostPID", "hostIPC", "initContainers"):
@@ -195,6 +198,21 @@ class Network(Chart):
                     wanted.discard("object store")
                 self.assertEqual(reached, wanted, name_of(policy))
                 self.assertIn(53, open_ports)
+
+    def test_names_are_resolved_where_the_values_say(self):
+        def peers(found):
+            policies = of_kind(found, "NetworkPolicy")
+            self.assertEqual(len(policies), 5)
+            resolving = [[r for r in p["spec"]["egress"] if {"protocol": "UDP", "port": 53} in r["ports"]] for p in policies]
+            self.assertEqual({len(rules) for rules in resolving}, {1})
+            return {json.dumps(rules[0], sort_keys=True) for rules in resolving}
+
+        (rule,) = peers(self.releases["openshift"])
+        self.assertIn("openshift-dns", rule)
+        self.assertIn('{"port": 5353, "protocol": "UDP"}', rule)
+        cache = {"ipBlock": {"cidr": "169.254.20.10/32"}}
+        (rule,) = peers(objects(self.helm, {"networkPolicy": {"dns": {"to": [cache], "ports": [53]}}}))
+        self.assertEqual(json.loads(rule)["to"], [cache])
 
     def test_metrics_and_readiness_are_not_routed_from_outside(self):
         for release in ("ingress", "gateway"):
