@@ -7,7 +7,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from releases import component, name_of, objects, of_kind, pods  # noqa: E402
+from releases import CHART, component, name_of, objects, of_kind, pods  # noqa: E402
 from test_chart import Chart  # noqa: E402
 
 SECRET_VARIABLES = {
@@ -213,6 +213,17 @@ class Network(Chart):
         cache = {"ipBlock": {"cidr": "169.254.20.10/32"}}
         (rule,) = peers(objects(self.helm, {"networkPolicy": {"dns": {"to": [cache], "ports": [53]}}}))
         self.assertEqual(json.loads(rule)["to"], [cache])
+
+    def test_an_api_that_is_narrowed_in_one_place_only_is_warned_of(self):
+        some = {"from": [{"namespaceSelector": {"matchLabels": {"name": "some"}}}]}
+        for policy, warned in (
+            ({}, False),
+            ({"api": some}, True),
+            ({"api": some, "monitoring": some}, False),
+            ({"api": some, "enabled": False}, False),
+        ):
+            notes = self.helm.render(CHART, {"networkPolicy": policy})["txid/templates/NOTES.txt"]
+            self.assertEqual("still lets every pod" in notes, warned, policy)
 
     def test_metrics_and_readiness_are_not_routed_from_outside(self):
         for release in ("ingress", "gateway"):
