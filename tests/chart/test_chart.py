@@ -1,6 +1,7 @@
 """The chart as Helm renders it: python3 -m unittest discover -s tests/chart"""
 
 import copy
+import json
 import os
 import sys
 import unittest
@@ -115,6 +116,15 @@ class Rendering(Chart):
         for values, word in wrong:
             with self.subTest(word):
                 self.assertIn(word, self.refused(values))
+
+
+    def test_values_of_an_older_chart_are_refused_by_the_name_of_what_they_lack(self):
+        # `helm upgrade --reuse-values` takes the older chart's defaults as well; templates would meet nil.
+        with open(os.path.join(CHART, "values.schema.json"), encoding="utf-8") as file:
+            sections = {name for name, schema in json.load(file)["properties"].items() if "properties" in schema}
+        self.assertIn("monitoring", sections)
+        for section in sections:
+            self.assertIn(f"missing property '{section}'", self.refused({section: None}))
 
 
 class Scaling(Chart):
