@@ -54,9 +54,7 @@ class Helm:
 
     def _pass_on(self):
         for line in self.process.stderr:
-            # Two at each load: helm/monitoring is links, on purpose.
-            if "found symbolic link" not in line:
-                sys.stderr.write(line)
+            sys.stderr.write(line)
 
     def _ask(self, request):
         self.process.stdin.write(json.dumps(request) + "\n")
