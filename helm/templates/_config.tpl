@@ -81,7 +81,7 @@
 
 {{- $variables := list "TXID__DATABASE__URL" "TXID__BROKER__URL" "TXID__REDIS__URL" "TXID__KEYS__MASTER"
   "TXID__BLOBS__S3_ACCESS_KEY_ID" "TXID__BLOBS__S3_SECRET_ACCESS_KEY" "AWS_SECRET_ACCESS_KEY" -}}
-{{- $settings := concat (list .Values.scheduler .Values.workerDefaults .Values.webhooks) .Values.workers -}}
+{{- $settings := concat (list .Values.scheduler .Values.workerDefaults .Values.webhooks .Values.setup .Values.tests) .Values.workers -}}
 {{- range $one := $settings -}}
 {{- range dig "extraEnv" list $one -}}
 {{- if and .value (has .name $variables) -}}

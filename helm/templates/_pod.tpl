@@ -28,9 +28,11 @@
 
 {{- define "txid.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
+{{- range $key, $id := .root.Values.podSecurityContext }}
+{{- if $id }}
+{{ $key }}: {{ int64 $id }}
+{{- end }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
@@ -40,6 +42,13 @@ readOnlyRootFilesystem: true
 allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "txid.podLabels" -}}
+{{- include "txid.labels" . }}
+{{- with .root.Values.podLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/*
@@ -145,11 +154,7 @@ spec:
     matchLabels: {{ include "txid.selector" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "txid.labels" . | nindent 8 }}
-        {{- with .root.Values.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      labels: {{ include "txid.podLabels" . | nindent 8 }}
       annotations:
         checksum/config: {{ include "txid.config" .root | sha256sum }}
         {{- with .settings.podAnnotations }}

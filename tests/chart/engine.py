@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NO_NETWORK = ["unshare", "--net", "--map-root-user"]
@@ -24,12 +25,17 @@ class Helm:
         command = [sys.executable, "-B", os.path.abspath(__file__)]
         if shutil.which("unshare") and subprocess.run([*NO_NETWORK, "true"], stderr=subprocess.DEVNULL).returncode == 0:
             command = NO_NETWORK + command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self.listener = threading.Thread(target=self._pass_on, daemon=True)
+        self.listener.start()
 
     def close(self):
         self.process.stdin.close()
-        self.process.stdout.close()
         self.process.wait()
+        self.listener.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def render(self, chart, values, **options):
         """Template name to text, NOTES.txt included."""
@@ -39,8 +45,16 @@ class Helm:
         """Findings as {"severity", "path", "error"}."""
         return self._ask({"do": "lint", "chart": chart, "values": values, "options": {"strict": True}})
 
+    def files(self, chart):
+        """What a chart has besides templates and values, by name."""
+        return {file["name"]: file["data"] for file in self._ask({"do": "files", "chart": chart})}
+
     def yaml(self, text):
         return self._ask({"do": "yaml", "text": text})
+
+    def _pass_on(self):
+        for line in self.process.stderr:
+            sys.stderr.write(line)
 
     def _ask(self, request):
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -80,11 +94,13 @@ class Library:
         if request["do"] == "yaml":
             return json.loads(self.text("helm_values_from_yaml", request["text"].encode()))
         chart = request["chart"].encode()
-        values, options = (json.dumps(request[key]).encode() for key in ("values", "options"))
+        values, options = (json.dumps(request.get(key)).encode() for key in ("values", "options"))
         if request["do"] == "lint":
             return json.loads(self.text("helm_lint_run_opts", chart, values, options))["messages"] or []
         handle = self.call("helm_chart_load", chart, out=ctypes.c_uint64())
         try:
+            if request["do"] == "files":
+                return json.loads(self.text("helm_chart_files", handle))
             # Rendering alone does not look at the schema; the helm command does so first.
             error = ctypes.c_void_p()
             if self.library.helm_schema_validate(handle, values, ctypes.byref(error)) != 0:

@@ -12,12 +12,23 @@ LANES = ["interactive", "batch"]
 KEDA = {"autoscaling": {"kind": "keda"}}
 PRIVATE = {"to": [{"ipBlock": {"cidr": "10.20.0.5/32"}}]}
 
+# What a private authority and tainted nodes take.
+OWN = {
+    "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/etc/ssl/own/ca.pem"}],
+    "podAnnotations": {"sidecar.istio.io/inject": "false"},
+    "nodeSelector": {"pool": "identity"},
+    "tolerations": [{"key": "pool", "operator": "Equal", "value": "identity", "effect": "NoSchedule"}],
+    "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}]}}},
+}
+
 # Name: (preset file or none, values over it).
 SETS = {
     "defaults": (None, {}),
     "small": ("values-small.yaml", {}),
     "medium": ("values-medium.yaml", {}),
     "large": ("values-large.yaml", {}),
+    "openshift": ("values-openshift.yaml", {}),
     "one group with keda": (None, {"workers": [{"name": "all", "stages": STAGES, **KEDA}]}),
     "a group for each stage with keda": (
         None,
@@ -84,11 +95,34 @@ SETS = {
             },
         },
     ),
+    "monitoring": (
+        None,
+        {
+            "monitoring": {
+                "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "scrapeTimeout": "10s"},
+                "rules": {
+                    "enabled": True,
+                    "labels": {"release": "prometheus"},
+                    "runbookUrl": "https://wiki.internal/txid",
+                },
+                "dashboards": {"enabled": True, "namespace": "grafana", "annotations": {"grafana_folder": "Identity"}},
+            },
+        },
+    ),
     "a shared folder": (
         None,
         {
             "config": {"blobs": {"url": "file:///var/lib/txid/blobs"}},
             "blobVolume": {"existingClaim": "images"},
+            "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+            "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/own", "readOnly": True}],
+        },
+    ),
+    "nodes and an authority of one's own": (
+        None,
+        {
+            **{component: OWN for component in ("scheduler", "workerDefaults", "webhooks", "setup", "tests")},
+            "podLabels": {"team": "identity"},
             "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
             "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/own", "readOnly": True}],
         },
@@ -124,10 +158,10 @@ def merged(under, over):
             for key in {**under, **over}}
 
 
-def objects(helm, values, **options):
+def objects(helm, values, chart=CHART, **options):
     """Every object of a release, hooks included."""
     found = []
-    for name, text in sorted(helm.render(CHART, values, **options).items()):
+    for name, text in sorted(helm.render(chart, values, **options).items()):
         if name.endswith(".yaml"):
             found += [helm.yaml(part) for part in re.split(r"^---\s*$", text, flags=re.M) if has_content(part)]
     return found

@@ -14,6 +14,8 @@ CUSTOM = {
     ("keda.sh/v1alpha1", "ScaledObject"): ("keda", "keda.sh/v1alpha1/ScaledObject.d.ts"),
     ("keda.sh/v1alpha1", "TriggerAuthentication"): ("keda", "keda.sh/v1alpha1/TriggerAuthentication.d.ts"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): ("gateway", "gateway.networking.k8s.io/v1/HTTPRoute.d.ts"),
+    ("monitoring.coreos.com/v1", "PodMonitor"): ("prometheus", "monitoring.coreos.com/v1/PodMonitor.d.ts"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): ("prometheus", "monitoring.coreos.com/v1/PrometheusRule.d.ts"),
 }
 
 ANNOTATIONS = {"description", "format", "default", "discriminator", "$schema", "$id"}

@@ -1,6 +1,7 @@
 """The chart as Helm renders it: python3 -m unittest discover -s tests/chart"""
 
 import copy
+import json
 import os
 import sys
 import unittest
@@ -33,9 +34,9 @@ class Chart(unittest.TestCase):
         text = super()._formatMessage(msg, standard)
         return f"{self.release}: {text}" if self.release else text
 
-    def refused(self, values):
+    def refused(self, values, **options):
         with self.assertRaises(engine.Refused) as caught:
-            objects(self.helm, values)
+            objects(self.helm, values, **options)
         return str(caught.exception)
 
 
@@ -46,7 +47,7 @@ class Rendering(Chart):
                 messages = self.helm.lint(CHART, self.values[name])
                 self.assertEqual([m for m in messages if m["severity"] > 1], [])
 
-    def test_every_object_is_one_that_kubernetes_keda_and_the_gateway_take(self):
+    def test_every_object_is_one_that_its_readers_take(self):
         known = schemas.Schemas()
         for _, found in self.each():
             self.assertGreater(len(found), 15)
@@ -55,7 +56,7 @@ class Rendering(Chart):
 
     def test_the_schemas_do_refuse(self):
         known = schemas.Schemas()
-        found = self.releases["one group with keda"] + self.releases["gateway"]
+        found = self.releases["one group with keda"] + self.releases["gateway"] + self.releases["monitoring"]
         spoil = {
             "Deployment": lambda spec: spec["template"]["spec"]["containers"][0].update(port=1),
             "NetworkPolicy": lambda spec: spec.update(egress="none"),
@@ -63,11 +64,26 @@ class Rendering(Chart):
             "TriggerAuthentication": lambda spec: spec["secretTargetRef"][0].pop("key"),
             "HTTPRoute": lambda spec: spec["rules"][0]["backendRefs"][0].update(port="eighty"),
             "PodDisruptionBudget": lambda spec: spec.update(maxUnavailable=[1]),
+            "PodMonitor": lambda spec: spec["podMetricsEndpoints"][0].update(intervall="30s"),
+            "PrometheusRule": lambda spec: spec["groups"][0]["rules"][0].pop("expr"),
         }
         for kind, spoiling in spoil.items():
             thing = copy.deepcopy(of_kind(found, kind)[0])
             spoiling(thing["spec"])
             self.assertNotEqual(known.complaints(thing), [], kind)
+
+    def test_every_pod_goes_where_it_is_told_the_hooks_among_them(self):
+        own = releases.OWN
+        placed = list(pods(self.releases["nodes and an authority of one's own"]))
+        self.assertEqual({c["name"] for _, _, spec in placed for c in spec["containers"]},
+                         {"scheduler", "worker", "webhooks", "migrate", "declare", "verify"})
+        for name, metadata, spec in placed:
+            for key in ("nodeSelector", "tolerations", "affinity"):
+                self.assertEqual(spec[key], own[key], name)
+            self.assertIn(own["extraEnv"][0], spec["containers"][0]["env"], name)
+            self.assertIn("/etc/ssl/own", [m["mountPath"] for m in spec["containers"][0]["volumeMounts"]], name)
+            self.assertLessEqual(own["podAnnotations"].items(), metadata["annotations"].items(), name)
+            self.assertEqual(metadata["labels"]["team"], "identity", name)
 
     def test_two_objects_never_have_one_name(self):
         for _, found in self.each():
@@ -80,7 +96,8 @@ class Rendering(Chart):
         self.assertEqual(self.releases["medium"], again)
 
     def test_a_long_release_name_still_makes_names_that_kubernetes_takes(self):
-        values = {"workers": [{"name": "a-name-of-20-letters", "stages": releases.STAGES, **releases.KEDA}]}
+        workers = [{"name": "a-name-of-20-letters", "stages": releases.STAGES, **releases.KEDA}]
+        values = {**self.values["monitoring"], "workers": workers}
         for thing in objects(self.helm, values, name="a-release-name-of-all-fifty-three-letters-that-helm-t"):
             self.assertLessEqual(len(thing["metadata"]["name"]), 63)
 
@@ -91,11 +108,23 @@ class Rendering(Chart):
             ({"networkPolicy": {"postgres": {"ports": [5432], "to": []}}}, "postgres"),
             ({"shutdown": {"marginSeconds": 1}}, "marginSeconds"),
             ({"image": {"digest": "latest"}}, "digest"),
+            ({"podSecurityContext": {"runAsUser": 0}}, "runAsUser"),
             ({"config": {"worker": {"listen": "127.0.0.1:1"}}}, "listen"),
+            ({"monitoring": {"podMonitor": {"interval": "often"}}}, "interval"),
+            ({"monitoring": {"rules": {"runbookUrl": "OPERATIONS.md"}}}, "runbookUrl"),
         ]
         for values, word in wrong:
             with self.subTest(word):
                 self.assertIn(word, self.refused(values))
+
+
+    def test_values_of_an_older_chart_are_refused_by_the_name_of_what_they_lack(self):
+        # `helm upgrade --reuse-values` takes the older chart's defaults as well; templates would meet nil.
+        with open(os.path.join(CHART, "values.schema.json"), encoding="utf-8") as file:
+            sections = {name for name, schema in json.load(file)["properties"].items() if "properties" in schema}
+        self.assertIn("monitoring", sections)
+        for section in sections:
+            self.assertIn(f"missing property '{section}'", self.refused({section: None}))
 
 
 class Scaling(Chart):

