@@ -11,8 +11,12 @@ pub enum Rule {
     Exact,
     /// Letters and digits exactly; the product leaves out the dashes and blanks that group them.
     Number,
-    /// Names, places, authorities: without regard to case and to the kind of white space.
+    /// Places, authorities: without regard to case and to the kind of white space.
     Text,
+    /// Names: as text; a comma that a document puts between first names is a blank.
+    Name,
+    /// As a name, in any order: the product gives first names first, whatever is printed first.
+    FullName,
     /// As text; what parts the lines of an address (a comma, a dash, a new line) is a blank.
     Address,
 }
@@ -27,6 +31,8 @@ impl Rule {
             _ if exact => Self::Exact,
             _ if field.ends_with("_number") => Self::Number,
             _ if field.starts_with("address") => Self::Address,
+            _ if field.starts_with("full_name") => Self::FullName,
+            _ if field.contains("_name") => Self::Name,
             _ => Self::Text,
         }
     }
@@ -37,6 +43,13 @@ impl Rule {
             Self::Exact => text.trim().to_owned(),
             Self::Number => text.chars().filter(|c| !c.is_whitespace() && !"-–".contains(*c)).collect(),
             Self::Text => words(text, char::is_whitespace),
+            Self::Name => words(text, |c| c.is_whitespace() || c == ','),
+            Self::FullName => {
+                let name = Self::Name.folded(text);
+                let mut words: Vec<&str> = name.split(' ').collect();
+                words.sort_unstable();
+                words.join(" ")
+            }
             Self::Address => words(text, |c| c.is_whitespace() || ",;·/|-–—".contains(c)),
         }
     }
@@ -205,6 +218,14 @@ mod tests {
     fn what_parts_the_lines_of_an_address_is_a_blank() {
         assert_eq!(compared("address", "12 Rue A Rabat", Some("12 RUE A,\nRABAT")).0, Match::Exact);
         assert_eq!(compared("place_of_birth", "Rabat Salé", Some("Rabat, Salé")).0, Match::Wrong);
+    }
+
+    #[test]
+    fn commas_and_the_order_of_a_full_name_are_the_documents_own() {
+        assert_eq!(compared("first_name", "Sophie, Jeanne", Some("Sophie Jeanne")).0, Match::Exact);
+        assert_eq!(compared("first_name", "Sophie Jeanne", Some("Jeanne Sophie")).0, Match::Wrong);
+        assert_eq!(compared("full_name", "OKAFOR, FUNMILAYO", Some("Funmilayo Okafor")).0, Match::Exact);
+        assert_eq!(compared("full_name", "OKAFOR, FUNMILAYO", Some("Funmilayo")).0, Match::Wrong);
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub fn glyphs(frame: &Frame<'_>, line: &TextBox) -> Vec<Glyph> {
 const REACH: f32 = 6.0;
 /// Print that goes on leaves no wider gap between two characters, in line thicknesses.
 const WIDEST_GAP: f32 = 0.3;
+/// Ink of print that goes on is no wider than this, in line thicknesses: small letters run together.
+const MOST_JOINED: f32 = 2.5;
+/// Rows in which print that goes on is looked for: more would show no more of it.
+const COARSE_ROWS: f32 = 32.0;
 
 /// A line lengthened by the print that goes on at its ends: where something pale lies across (a background
 /// text, a stamp), the detector sees the rest of a word alone. What reaches over the line's height is a frame
@@ -61,7 +65,8 @@ pub fn whole_line(frame: &Frame<'_>, line: &TextBox) -> TextBox {
     }
     let reach = REACH * line.thickness;
     let longer = TextBox { length: line.length + 2.0 * reach, ..*line };
-    let (columns, rows) = (longer.length.round() as u32, line.thickness.round() as u32);
+    let scale = (line.thickness / COARSE_ROWS).max(1.0);
+    let (columns, rows) = ((longer.length / scale).round() as u32, (line.thickness / scale).round() as u32);
     let Some(crop) = frame.strip(&longer, columns, rows) else { return unchanged };
     let Some(ink) = Ink::of(&luminance(&crop)) else { return unchanged };
     // The detector's margin at the ends is paper.
@@ -70,11 +75,13 @@ pub fn whole_line(frame: &Frame<'_>, line: &TextBox) -> TextBox {
     let (mut left, mut right) = ends;
     let runs: Vec<(f32, f32)> = ink
         .runs()
-        .filter(|(from, to)| ink.height(*from, *to).is_some())
-        .map(|(from, to)| (from as f32, to as f32))
+        .filter(|(from, to)| {
+            ink.height(*from, *to).is_some_and(|height| height > LEAST_HEIGHT * ink.rows as f32)
+        })
+        .map(|(from, to)| (from as f32 * scale, to as f32 * scale))
         .collect();
     let gap = WIDEST_GAP * line.thickness;
-    let widest = MOST_WIDTH * line.thickness;
+    let widest = MOST_JOINED * line.thickness;
     for (from, to) in runs.iter().rev() {
         if *from < left && *to > left - gap - margin && to - from < widest {
             left = *from;
@@ -110,21 +117,20 @@ impl Ink {
         let (columns, rows) = (line.width() as usize, line.height() as usize);
         // The middle: neighbouring lines may reach into the margins.
         let middle = rows / 5..rows - rows / 5;
-        let brightest: Vec<f32> = (0..columns)
+        let brightest: Vec<u8> = (0..columns)
             .map(|x| {
                 let mut column: Vec<u8> =
                     middle.clone().map(|y| line.get_pixel(x as u32, y as u32).0[0]).collect();
-                column.sort_unstable();
-                f32::from(column.get(column.len() * 4 / 5).copied().unwrap_or(0))
+                ranked(&mut column, 4, 5)
             })
-            .collect();
+            .collect::<Option<_>>()?;
         let reach = (rows as f32 * PAPER_REACH) as usize;
+        let mut near = Vec::with_capacity(2 * reach);
         let paper: Vec<f32> = (0..columns)
             .map(|x| {
-                let near = brightest.get(x.saturating_sub(reach)..(x + reach).min(columns))?;
-                let mut near = near.to_vec();
-                near.sort_by(f32::total_cmp);
-                near.get(near.len() * 3 / 4).copied()
+                near.clear();
+                near.extend_from_slice(brightest.get(x.saturating_sub(reach)..(x + reach).min(columns))?);
+                ranked(&mut near, 3, 4).map(f32::from)
             })
             .collect::<Option<_>>()?;
         let mut darkness: Vec<f32> = line
@@ -133,9 +139,9 @@ impl Ink {
             .enumerate()
             .map(|(i, value)| paper[i % columns] - f32::from(*value))
             .collect();
-        let mut sorted: Vec<f32> = darkness.iter().copied().step_by(7).collect();
-        sorted.sort_by(f32::total_cmp);
-        let black = sorted.get(sorted.len() * 49 / 50).copied()?;
+        let mut some: Vec<f32> = darkness.iter().copied().step_by(7).collect();
+        let at = some.len() * 49 / 50;
+        let black = (at < some.len()).then(|| *some.select_nth_unstable_by(at, f32::total_cmp).1)?;
         if black < 20.0 {
             return None;
         }
@@ -180,6 +186,12 @@ impl Ink {
         let lower = bottom as f32 + crossing(profile[bottom], profile[bottom + 1]);
         Some(lower - upper)
     }
+}
+
+/// The value below which a share `of / all` of the others lies.
+fn ranked(values: &mut [u8], of: usize, all: usize) -> Option<u8> {
+    let at = values.len() * of / all;
+    (at < values.len()).then(|| *values.select_nth_unstable(at).1)
 }
 
 #[cfg(test)]

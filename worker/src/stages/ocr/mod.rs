@@ -81,8 +81,9 @@ impl Ocr {
             let small = source.scaled(DOCUMENT_MEASURED_PX)?;
             let ratio = picture.width() as f32 / small.width().max(1) as f32;
             let outline = find_document(&small)?.scaled(ratio);
-            let side = side::read_side(&picture, &outline, charset, engine)?;
             let mut issues = document_issues(&small, picture.width(), picture.height());
+            let blurred = issues.iter().any(|issue| issue.code == "blurred");
+            let side = side::read_side(&picture, &outline, blurred, charset, engine)?;
             issues.extend(side.no_text());
             readings.push(SideReading {
                 image,

@@ -17,10 +17,15 @@ use txid_shared::partial::{Polygon, QualityIssue};
 const LEAST_THICKNESS_PX: f32 = 9.0;
 /// Print is read as well at this share of its width (measured in MODELS.md).
 const PRINT_WIDTH: Width = Width::Narrowed(0.8);
+/// A line read with a confidence between these is read again at its full width: narrow letters and marks run
+/// together. Below them it is print of another script, or none.
+const DOUBTFUL: std::ops::Range<f32> = 0.8..0.94;
 /// Lines that tell the direction, and the mean confidence at which the first try is believed.
 /// Text read upside down stays far below (measured in MODELS.md).
 const TELLING_LINES: usize = 4;
 const SURE: f32 = 0.88;
+/// All lines of a page that is read in the right direction have more, in the mean.
+const LEAST_OF_A_PAGE: f32 = 0.85;
 /// A single line decides with so much confidence and so many characters that only stand one way.
 const CERTAIN: f32 = 0.95;
 const UPRIGHT_CHARACTERS: usize = 4;
@@ -72,17 +77,18 @@ impl Side {
 }
 
 /// Reads what lies within the outline, and the whole picture where there is none or where it seems to leave
-/// out a part of the document.
+/// out a part of the document. `blurred`: it holds nothing that a closer look would show.
 pub fn read_side(
     picture: &RgbImage,
     outline: &Outline,
+    blurred: bool,
     charset: &Charset,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
     let corners = outline.corners.filter(|_| !outline.cut_off);
     let framed = corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
     let Some((corners, frame)) = framed else {
-        return read_whole(picture, charset, engine);
+        return read_whole(picture, blurred, charset, engine);
     };
     let (mut side, along) = read(frame, Look::Usual, charset, engine)?;
     let first = first_corner(along);
@@ -92,7 +98,7 @@ pub fn read_side(
     if side.zone.is_some() || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
-    Ok(better(side, read_whole(picture, charset, engine)?))
+    Ok(better(side, read_whole(picture, blurred, charset, engine)?))
 }
 
 fn better(first: Side, second: Side) -> Side {
@@ -102,10 +108,15 @@ fn better(first: Side, second: Side) -> Side {
 
 /// A document that fills little of a picture has text too small for the usual look: where next to nothing
 /// was read, a thorough one is worth its time.
-fn read_whole(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> Result<Side, OcrError> {
+fn read_whole(
+    picture: &RgbImage,
+    blurred: bool,
+    charset: &Charset,
+    engine: &mut Engine,
+) -> Result<Side, OcrError> {
     let (side, _) = read(Frame::whole(picture), Look::Usual, charset, engine)?;
     let (_, has_zone, characters) = side.evidence();
-    if has_zone || characters >= ENOUGH_CHARACTERS {
+    if blurred || has_zone || characters >= ENOUGH_CHARACTERS {
         return Ok(side);
     }
     let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charset, engine)?;
@@ -157,10 +168,16 @@ fn read(
     let trial = reading_direction(&boxes, axis, &mut reader)?;
     let mut along = trial.along;
     let mut side = reader.along(&boxes, &trial)?;
-    // The recogniser reads a zone's fillers upside down as confidently as upright.
-    if side.zone.is_none() && side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS) {
-        along = [-along[0], -along[1]];
-        side = reader.along(&boxes, &Trial { along, lines: Vec::new() })?;
+    // The recogniser reads a zone's fillers upside down as confidently as upright, and a script that it lacks
+    // as badly: then a few lines do not tell.
+    let fillers = side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS);
+    let doubted = !side.lines.is_empty() && side.confidence() < LEAST_OF_A_PAGE;
+    if side.zone.is_none() && (fillers || doubted) {
+        let turned = [-along[0], -along[1]];
+        let other = reader.along(&boxes, &Trial { along: turned, lines: Vec::new() })?;
+        if fillers || other.evidence() > side.evidence() {
+            (side, along) = (other, turned);
+        }
     }
     Ok((side, along))
 }
@@ -168,6 +185,15 @@ fn read(
 impl Reader<'_> {
     fn read(&mut self, place: &TextBox, width: Width, keep: Keep) -> Result<Option<Recognised>, OcrError> {
         Ok(recognise(&self.frame, place, width, keep, self.charset, self.engine)?)
+    }
+
+    fn read_print(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
+        let narrowed = self.read(place, PRINT_WIDTH, Keep::Text)?;
+        if narrowed.as_ref().is_none_or(|reading| !DOUBTFUL.contains(&reading.confidence)) {
+            return Ok(narrowed);
+        }
+        let full = self.read(place, Width::InRatio, Keep::Text)?;
+        Ok(narrowed.into_iter().chain(full).max_by(|a, b| a.confidence.total_cmp(&b.confidence)))
     }
 
     /// Everything read in the direction of the trial, whose readings are not made again.
@@ -191,14 +217,13 @@ impl Reader<'_> {
         let mut lines: Vec<TextLine> = Vec::new();
         for place in within_budget(ordinary) {
             let place = whole_line(&self.frame, &place);
-            let known = trial.reading(&place).cloned();
+            let known =
+                trial.reading(&place).filter(|reading| !DOUBTFUL.contains(&reading.confidence)).cloned();
             let reading = match known {
-                Some(reading) => reading,
-                None => match self.read(&place, PRINT_WIDTH, Keep::Text)? {
-                    Some(reading) => reading,
-                    None => continue,
-                },
+                Some(reading) => Some(reading),
+                None => self.read_print(&place)?,
             };
+            let Some(reading) = reading else { continue };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });
             } else if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {

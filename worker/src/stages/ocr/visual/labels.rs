@@ -9,6 +9,10 @@ use std::sync::LazyLock;
 
 /// Words of the longest labels, and one more.
 const MOST_WORDS: usize = 12;
+/// Words before a label that may be scraps, their longest, and how sure the label itself must be.
+const MOST_SCRAPS: usize = 2;
+const LONGEST_SCRAP: usize = 4;
+const LEAST_LIKENESS_BEHIND: f32 = 0.95;
 
 /// What a label announces. The names are the contract's field names; `ignored` announces nothing
 /// that we report, and some announce two fields at once.
@@ -75,6 +79,11 @@ impl Kind {
             self,
             Self::LastName | Self::FirstName | Self::MiddleName | Self::FullName | Self::LastThenFirst
         )
+    }
+
+    /// Whether its value is words, as titles are.
+    pub const fn is_words(self) -> bool {
+        self.is_latin_name() || matches!(self, Self::Authority | Self::Address | Self::PlaceOfBirth)
     }
 
     pub const fn is_date(self) -> bool {
@@ -177,7 +186,22 @@ impl Dictionary {
     }
 
     fn first(&self, line: &str) -> Option<Found> {
-        born_at(line).or_else(|| self.whole(line)).or_else(|| self.at_the_beginning(line))
+        born_at(line)
+            .or_else(|| self.whole(line))
+            .or_else(|| self.at_the_beginning(line))
+            .or_else(|| self.behind_scraps(line))
+    }
+
+    /// A label behind print of another script that was read as a letter or two: `all Place of birth`.
+    fn behind_scraps(&self, line: &str) -> Option<Found> {
+        let words = words(line);
+        (1..=MOST_SCRAPS).find_map(|scraps| {
+            let (before, label) = words.split_at_checked(scraps)?;
+            let short = before.iter().all(|(_, word)| word.chars().count() <= LONGEST_SCRAP);
+            let rest = line.get(label.first()?.0..)?;
+            let found = (short && label.len() > 1).then(|| self.whole(rest)).flatten()?;
+            (found.likeness > LEAST_LIKENESS_BEHIND).then_some(found)
+        })
     }
 
     /// A second label within what follows the first: the value before it, and it. Only labels that

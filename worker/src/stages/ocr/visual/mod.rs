@@ -111,6 +111,7 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
     let grammar = Grammar { template, today };
     let dictionary = template.map_or(Dictionary::general(), |template| &template.dictionary);
     let mut fields: BTreeMap<Kind, (usize, VisualField)> = BTreeMap::new();
+    let mut dates = Vec::new();
     for (index, side) in sides.iter().enumerate() {
         let mut page = Page::new(side.lines, index, dictionary, &phrases);
         page.inline(&grammar);
@@ -120,21 +121,24 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
             if let Some(rule) = &template.unlabelled_names {
                 unlabelled::names(&mut page, rule, &grammar);
             }
-            if let Some(rule) = &template.unlabelled_dates {
-                unlabelled::dates(&mut page, rule, today);
-            }
             unlabelled::below(&mut page, template, &grammar);
             let aspect = template.shape.aspect();
             if let Some(places) = Places::of(side.lines, side.frame.as_ref(), &template.anchors, aspect) {
                 unlabelled::placed(&mut page, template, &places, &grammar);
             }
         }
+        dates.extend(unlabelled::free_dates(&page, index, today));
         for field in parts::of(page.fields, &grammar) {
             let kept = fields.get(&field.kind).map(|(_, before)| before.fits);
             if kept.is_none() || kept == Some(Some(false)) && field.fits == Some(true) {
                 fields.insert(field.kind, (index, field));
             }
         }
+    }
+    let rule = template.and_then(|template| template.unlabelled_dates.as_ref());
+    if let Some(rule) = rule.filter(|rule| !rule.order.iter().any(|kind| fields.contains_key(kind))) {
+        let told = unlabelled::dates(dates, rule, today).into_iter();
+        fields.extend(told.map(|(side, field)| (field.kind, (side, field))));
     }
     let is_document = is_document(&fields, template, &phrases);
     Printed { fields, template, is_document }

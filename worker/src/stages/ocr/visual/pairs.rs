@@ -5,12 +5,15 @@ use super::folding::is_arabic;
 use super::labels::{Dictionary, Found, Kind};
 use super::titles::Phrases;
 use super::values::Grammar;
+use crate::stages::ocr::dates::is_date;
 use crate::stages::ocr::lines::TextLine;
 
 /// Below this a line is noise (or a script that the recogniser lacks, such as Arabic).
 pub const LEAST_CONFIDENCE: f32 = 0.6;
 /// In line heights: how far below its label a value begins, at most.
 const FARTHEST_BELOW: f32 = 1.9;
+/// How far before what was seen of its label.
+const FARTHEST_BEFORE: f32 = 6.0;
 /// How far beside its label.
 const FARTHEST_BESIDE: f32 = 14.0;
 /// A number that has not the template's form is taken only where no other stands near.
@@ -68,6 +71,10 @@ impl<'a> Page<'a> {
             for Found { kind, inline_value, likeness, .. } in labels {
                 let Some(printed) = inline_value else { continue };
                 let kind = kind_of(*kind, printed);
+                // `RESIDENCE PERMIT` is no residence.
+                if kind.is_words() && self.titles.get(at) == Some(&true) {
+                    continue;
+                }
                 let Some(value) = grammar.value(kind, printed) else { continue };
                 let mut raw = printed.clone();
                 let mut text = value.text.clone();
@@ -98,6 +105,14 @@ impl<'a> Page<'a> {
             let Some(line) = self.lines.get(pair.value) else { continue };
             // A bilingual label has a value in each script.
             let side = (pair.label, is_arabic(&line.text));
+            let half = match pair.kind {
+                Kind::BirthDateAndPlace => self.other_half(line, grammar),
+                _ => None,
+            };
+            let alone = half.is_none() && grammar.value(pair.kind, &line.text).is_none();
+            if alone && pair.kind == Kind::BirthDateAndPlace {
+                continue;
+            }
             if known || self.used.contains(&pair.value) || served.contains(&side) {
                 continue;
             }
@@ -106,6 +121,7 @@ impl<'a> Page<'a> {
             let mut raw = line.text.clone();
             let more = match pair.kind {
                 Kind::Address => self.continued(pair.value),
+                Kind::BirthDateAndPlace => half.into_iter().collect(),
                 Kind::LastThenFirst => self.continued(pair.value).into_iter().take(1).collect(),
                 kind if grammar.template.is_some_and(|template| template.two_lines.contains(&kind)) => {
                     self.continued(pair.value).into_iter().take(1).collect()
@@ -139,8 +155,7 @@ impl<'a> Page<'a> {
                     continue;
                 }
                 let kind = kind_of(*kind, &candidate.text);
-                let is_text = kind.is_latin_name() || kind == Kind::Authority;
-                if self.titles.get(of) == Some(&true) && is_text {
+                if kind.is_words() && self.titles.get(of) == Some(&true) {
                     continue;
                 }
                 let Some(distance) =
@@ -150,7 +165,8 @@ impl<'a> Page<'a> {
                 };
                 let value = grammar.value(kind, &candidate.text);
                 let other_form = value.as_ref().is_some_and(|value| value.fits == Some(false));
-                if kind == Kind::Ignored || value.is_some() {
+                let half = kind == Kind::BirthDateAndPlace && self.other_half(candidate, grammar).is_some();
+                if kind == Kind::Ignored || value.is_some() || half {
                     let distance = distance + if other_form { OTHER_FORM_PENALTY } else { 0.0 };
                     pairs.push(Pair { distance, kind, likeness: *likeness, label: at, value: of });
                 }
@@ -159,8 +175,40 @@ impl<'a> Page<'a> {
         pairs
     }
 
+    /// The nearest free line below another, left edges aligned.
+    pub fn nearest_below(
+        &self,
+        above: &TextLine,
+        wanted: impl Fn(&TextLine) -> bool,
+    ) -> Option<(usize, &'a TextLine)> {
+        let below = self.lines.iter().enumerate().filter(|(at, line)| {
+            let height = above.height().max(line.height());
+            self.is_free(*at)
+                && (line.left - above.left).abs() < 2.0 * height
+                && line.middle() > above.bottom
+                && line.top - above.bottom < FARTHEST_BELOW * height
+                && wanted(line)
+        });
+        below.min_by(|a, b| a.1.middle().total_cmp(&b.1.middle()))
+    }
+
+    /// Of a date and a place of birth in two lines, either first: the one below or beside.
+    fn other_half(&self, first: &TextLine, grammar: &Grammar<'_>) -> Option<usize> {
+        let is_place = |line: &TextLine| grammar.value(Kind::PlaceOfBirth, &line.text).is_some();
+        let is_date = |line: &TextLine| is_date(&line.text, grammar.today);
+        let wanted =
+            |line: &TextLine| line.confidence >= LEAST_CONFIDENCE && (is_place(line) || is_date(line));
+        let fits = |line: &TextLine| is_date(first) && is_place(line) || is_place(first) && is_date(line);
+        let beside = |(at, line): &(usize, &TextLine)| {
+            let level = (line.middle() - first.middle()).abs() < 0.8 * first.height().max(line.height());
+            level && line.left > first.right && self.is_free(*at) && fits(line)
+        };
+        let below = self.nearest_below(first, wanted).filter(|(_, line)| fits(line));
+        below.or_else(|| self.lines.iter().enumerate().find(beside)).map(|(at, _)| at)
+    }
+
     /// The lines directly below a value that belong to it, left edges aligned.
-    fn continued(&self, first: usize) -> Vec<usize> {
+    pub fn continued(&self, first: usize) -> Vec<usize> {
         let mut more = Vec::new();
         let mut last = first;
         while let (Some(above), true) = (self.lines.get(last), more.len() < 3) {
@@ -216,6 +264,20 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f
     {
         return Some(below.max(0.0) + indent.abs() * 0.15);
     }
-    let same_row = (value.middle() - label.middle()).abs() < 0.6 * height;
-    (same_row && (-0.8..FARTHEST_BESIDE).contains(&gap)).then_some(0.6 + gap.max(0.0) * 0.25)
+    // Of a small label its end alone may have been seen.
+    let common = value.right.min(label.right) - value.left.max(label.left);
+    let beneath = (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom;
+    if beneath && !right_to_left && (-FARTHEST_BEFORE..0.0).contains(&indent) && common > height {
+        return Some(1.0 + below.max(0.0) + indent.abs() * 0.25);
+    }
+    if !(-0.8..FARTHEST_BESIDE).contains(&gap) {
+        return None;
+    }
+    let beside = |nearest: f32| Some(nearest + gap.max(0.0) * 0.25);
+    if (value.middle() - label.middle()).abs() < 0.6 * height {
+        return beside(0.6);
+    }
+    // Large print in a column beside small labels is set a little lower than they are.
+    let lower = value.middle() > label.middle() && value.top < label.bottom + 0.1 * height;
+    if lower { beside(1.2) } else { None }
 }

@@ -103,8 +103,8 @@ pub struct NumberRule {
 #[serde(deny_unknown_fields)]
 pub struct UnlabelledNames {
     pub order: Vec<Kind>,
-    /// The first labelled field below the names.
-    pub before: Kind,
+    /// The first labelled field below the names; the first of these that is there.
+    pub before: Vec<Kind>,
 }
 
 /// Dates without (Latin) labels, told by their order in time.

@@ -18,9 +18,6 @@ const LEAST_CONFIDENCE: f32 = 0.75;
 /// What is told by form or place alone is a little less sure than what a label announces.
 const WITHOUT_LABEL: f32 = 0.9;
 
-/// In line heights.
-const FARTHEST_BELOW: f32 = 1.5;
-
 /// Numbers that stand anywhere, where exactly one line has their form.
 pub fn numbers(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
     for (kind, rule) in template.numbers.iter().filter(|(_, rule)| rule.anywhere) {
@@ -88,10 +85,13 @@ pub fn names(page: &mut Page<'_>, rule: &UnlabelledNames, grammar: &Grammar<'_>)
     if rule.order.iter().any(|kind| page.has(*kind)) {
         return;
     }
-    let label = page.found.iter().zip(page.lines).filter(|(labels, _)| {
-        labels.first().is_some_and(|found| found.kind == rule.before && !found.right_to_left)
-    });
-    let Some(before) = label.map(|(_, line)| line).min_by(|a, b| a.top.total_cmp(&b.top)) else { return };
+    let topmost = |kind: &Kind| {
+        let labelled = page.found.iter().zip(page.lines).filter(|(labels, _)| {
+            labels.first().is_some_and(|found| found.kind == *kind && !found.right_to_left)
+        });
+        labelled.map(|(_, line)| line).min_by(|a, b| a.top.total_cmp(&b.top))
+    };
+    let Some(before) = rule.before.iter().find_map(topmost) else { return };
     let above = |line: &TextLine| line.middle() < before.top;
     let titles = page.titles.iter().zip(page.lines).filter(|(title, line)| **title && above(line));
     // Without the title nothing says where the names begin.
@@ -110,6 +110,10 @@ pub fn names(page: &mut Page<'_>, rule: &UnlabelledNames, grammar: &Grammar<'_>)
                 && is_in_capitals(&line.text)
         })
         .collect();
+    if rule.order == [Kind::FullName] && grammar.template.is_some_and(|t| t.names_by_comma) {
+        let parted = candidates.iter().filter(|(_, line)| line.text.contains(',')).count();
+        candidates.retain(|(_, line)| parted == 0 || line.text.contains(','));
+    }
     if candidates.len() != rule.order.len() {
         let aligned =
             |line: &TextLine| (line.left - before.left).abs() < 2.0 * before.height().max(line.height());
@@ -147,68 +151,94 @@ pub fn below(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
             page.fields.iter().find(|field| field.kind == *upper).and_then(|f| page.lines.get(f.line));
         let (Some(above), false) = (above, page.has(*kind)) else { continue };
         let nearest = page
-            .lines
-            .iter()
-            .enumerate()
-            .filter(|(at, line)| {
-                let height = above.height().max(line.height());
-                page.is_free(*at)
-                    && line.confidence >= LEAST_CONFIDENCE
-                    && (line.left - above.left).abs() < 2.0 * height
-                    && line.middle() > above.bottom
-                    && line.top - above.bottom < FARTHEST_BELOW * height
-                    && is_in_capitals(&line.text)
-            })
-            .min_by(|a, b| a.1.middle().total_cmp(&b.1.middle()));
+            .nearest_below(above, |line| line.confidence >= LEAST_CONFIDENCE && is_in_capitals(&line.text));
         let Some((at, line)) = nearest else { continue };
-        let Some(value) = grammar.value(*kind, &line.text) else { continue };
-        let field = VisualField::of(*kind, &value, line.text.clone(), line.confidence * WITHOUT_LABEL, at);
+        let mut raw = line.text.clone();
+        let more = if *kind == Kind::Address { page.continued(at) } else { Vec::new() };
+        for next in more.iter().filter_map(|next| page.lines.get(*next)) {
+            raw = format!("{raw}, {}", next.text);
+        }
+        let Some(value) = grammar.value(*kind, &raw) else { continue };
+        let field = VisualField::of(*kind, &value, raw, line.confidence * WITHOUT_LABEL, at);
         page.used.push(at);
+        page.used.extend(more);
         page.add(field);
     }
 }
 
-/// Dates that no label announces, where there are exactly as many as the template expects and
-/// their distances are possible.
-pub fn dates(page: &mut Page<'_>, rule: &UnlabelledDates, today: Date) {
-    if rule.order.iter().any(|kind| page.has(*kind)) {
-        return;
-    }
-    let mut found: Vec<(Date, usize)> = Vec::new();
-    for (at, line) in page.lines.iter().enumerate() {
-        if !page.is_free(at) || line.confidence < LEAST_CONFIDENCE || !is_date(&line.text, today) {
-            continue;
-        }
-        let Some(date) = printed_date(&line.text, DateKind::Birth, today) else { continue };
-        if found.iter().all(|(known, _)| *known != date) {
-            found.push((date, at));
-        }
-    }
-    found.sort_unstable();
-    if found.len() != rule.order.len() || !is_possible(rule, &found, today) {
-        return;
-    }
-    for (kind, (date, at)) in rule.order.iter().zip(found) {
-        let Some(line) = page.lines.get(at) else { continue };
-        page.used.push(at);
-        let confidence = line.confidence * WITHOUT_LABEL;
-        let (value, raw) = (date.to_string(), line.text.clone());
-        page.add(VisualField { kind: *kind, value, raw, confidence, line: at, fits: None, said: None });
-    }
+/// A date that no label announces.
+pub struct FreeDate {
+    date: Date,
+    side: usize,
+    line: usize,
+    raw: String,
+    confidence: f32,
 }
 
-fn is_possible(rule: &UnlabelledDates, found: &[(Date, usize)], today: Date) -> bool {
+/// Those of one side.
+pub fn free_dates(page: &Page<'_>, side: usize, today: Date) -> Vec<FreeDate> {
+    let lines = page.lines.iter().enumerate();
+    let free = lines.filter(|(at, line)| {
+        page.is_free(*at) && line.confidence >= LEAST_CONFIDENCE && is_date(&line.text, today)
+    });
+    free.filter_map(|(at, line)| {
+        let date = printed_date(&line.text, DateKind::Birth, today)?;
+        let (raw, confidence) = (line.text.clone(), line.confidence * WITHOUT_LABEL);
+        Some(FreeDate { date, side, line: at, raw, confidence })
+    })
+    .collect()
+}
+
+/// Documents are valid for so many years at most; a few states count from the day after.
+const LONGEST_VALIDITY_YEARS: i16 = 15;
+const DAYS_BESIDE: i32 = 2;
+
+/// Dates that no label announces, on all sides together, where there are exactly as many as the template
+/// expects, or one more that can only be that of issue, and their distances are possible.
+pub fn dates(mut found: Vec<FreeDate>, rule: &UnlabelledDates, today: Date) -> Vec<(usize, VisualField)> {
+    found.sort_by_key(|free| free.date);
+    found.dedup_by_key(|free| free.date);
+    let mut order = rule.order.clone();
+    if found.len() == order.len() + 1 && order == [Kind::DateOfBirth, Kind::ExpiryDate] {
+        order.insert(1, Kind::IssueDate);
+    }
+    if found.len() != order.len() || !is_possible(rule, &order, &found, today) {
+        return Vec::new();
+    }
+    let field = |(kind, free): (&Kind, FreeDate)| {
+        let (value, raw, confidence) = (free.date.to_string(), free.raw, free.confidence);
+        let field =
+            VisualField { kind: *kind, value, raw, confidence, line: free.line, fits: None, said: None };
+        (free.side, field)
+    };
+    order.iter().zip(found).map(field).collect()
+}
+
+fn is_possible(rule: &UnlabelledDates, order: &[Kind], found: &[FreeDate], today: Date) -> bool {
     let of =
-        |kind: Kind| rule.order.iter().position(|k| *k == kind).and_then(|at| found.get(at)).map(|(d, _)| *d);
-    let valid = match (of(Kind::IssueDate), of(Kind::ExpiryDate)) {
+        |kind: Kind| order.iter().position(|k| *k == kind).and_then(|at| found.get(at)).map(|free| free.date);
+    let (birth, issue, expiry) = (of(Kind::DateOfBirth), of(Kind::IssueDate), of(Kind::ExpiryDate));
+    let valid = match (issue, expiry) {
         (Some(issue), Some(expiry)) => {
             let years = expiry.year() - issue.year();
-            issue <= today && (rule.valid_years.is_empty() || rule.valid_years.contains(&years))
+            let expected = match rule.valid_years.as_slice() {
+                [] => is_whole_years(issue, expiry),
+                years_known => years_known.contains(&years),
+            };
+            issue <= today && expected
         }
+        // Whole years apart they are the beginning and the end of a validity.
+        (None, Some(expiry)) => birth.is_none_or(|birth| !is_whole_years(birth, expiry)),
         _ => true,
     };
-    let born = of(Kind::DateOfBirth).is_none_or(|birth| birth <= today);
-    valid && born
+    valid && birth.is_none_or(|birth| birth <= today)
+}
+
+fn is_whole_years(from: Date, to: Date) -> bool {
+    (1..=LONGEST_VALIDITY_YEARS).any(|years| {
+        let ends = from.checked_add(jiff::Span::new().years(years)).ok();
+        ends.and_then(|ends| ends.until(to).ok()).is_some_and(|apart| apart.get_days().abs() <= DAYS_BESIDE)
+    })
 }
 
 /// Values at their place on the card.

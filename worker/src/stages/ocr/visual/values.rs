@@ -48,6 +48,9 @@ impl Grammar<'_> {
     /// The normal form, or `None` where the text cannot be one of this kind.
     pub fn value(&self, kind: Kind, printed: &str) -> Option<Value> {
         let printed = letters::western_digits(printed);
+        if is_specimen_mark(&printed) {
+            return None;
+        }
         if is_arabic(&printed) && !matches!(kind.in_arabic(), Some(arabic) if arabic == kind) {
             return None;
         }
@@ -100,9 +103,6 @@ fn without_prefix(text: &str) -> &str {
 /// The normal form, or `None` where the text cannot be one of this kind.
 pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
     let text = printed.trim();
-    if is_specimen_mark(text) {
-        return None;
-    }
     let count = |test: fn(char) -> bool| text.chars().filter(|c| test(*c)).count();
     let (alphabetic, digits) = (count(char::is_alphabetic), count(|c| c.is_ascii_digit()));
     match kind {
@@ -131,7 +131,7 @@ pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
         Kind::DocumentNumber | Kind::PersonalNumber => number(text, today),
         Kind::PlaceOfBirth | Kind::Authority => {
             let is_text = alphabetic >= 2 && !is_date(text, today) && digits <= alphabetic;
-            let text = letters::in_capitals(&spaced(text));
+            let text = letters::in_capitals(&spaced(&text.replace('(', " (")));
             is_text.then(|| countries::place_with_code(&text).unwrap_or(text))
         }
         Kind::Address => (alphabetic >= 3 && !is_date(text, today)).then(|| spaced(text)),
@@ -263,6 +263,7 @@ mod tests {
             (Kind::PersonalNumber, "5188L2V", "5188L2V"),
             (Kind::Address, "123 Rue Mohammed V , Casablanca", "123 Rue Mohammed V, Casablanca"),
             (Kind::PlaceOfBirth, "Bulçar, ALB", "Bulçar, ALB"),
+            (Kind::PlaceOfBirth, "VERONA(VR)", "VERONA (VR)"),
             (Kind::IssuingCountry, "AZE", "AZE"),
         ] {
             assert_eq!(value(kind, text).as_deref(), Some(expected), "{text}");

@@ -111,3 +111,72 @@ fn what_the_caller_says_helps_and_is_never_enough() {
     let french = chosen(&half, &Told { zone: Some(("FRA", "ID")), ..told });
     assert!(french.is_some_and(|name| name.starts_with("FRA/national_id")));
 }
+
+#[test]
+fn a_place_of_birth_stands_above_or_below_the_date_that_it_shares_a_label_with() {
+    let licence = [
+        line("ROYAUME DU MAROC", 50.0, 46.0),
+        line("PERMIS DE CONDUIRE", 46.0, 99.0),
+        line("Nom", 484.0, 181.0),
+        line("LAHLOU", 484.0, 214.0),
+        line("Date et lieu de naissance", 480.0, 377.0),
+        line("10/10/1991", 480.0, 408.0),
+        line("TETOUAN", 475.0, 469.0),
+        line("N° CNIE", 475.0, 535.0),
+        line("BK363766", 477.0, 572.0),
+    ];
+    let found = fields(&licence, TODAY);
+    assert_eq!(value_of(&found, Kind::DateOfBirth), Some("1991-10-10"));
+    assert_eq!(value_of(&found, Kind::PlaceOfBirth), Some("TETOUAN"));
+    let permit = [
+        line("RESIDENCE PERMIT", 46.0, 20.0),
+        line("UK", 847.0, 20.0),
+        line("PLACE AND DATE OF BIRTH", 48.0, 197.0),
+        line("MALINDI", 506.0, 204.0),
+        line("10-10-1991", 501.0, 290.0),
+        line("NATIONALITY", 39.0, 375.0),
+        line("KENYAN", 495.0, 382.0),
+    ];
+    let found = fields(&permit, TODAY);
+    assert_eq!(value_of(&found, Kind::DateOfBirth), Some("1991-10-10"));
+    assert_eq!(value_of(&found, Kind::PlaceOfBirth), Some("MALINDI"));
+    assert_eq!(value_of(&found, Kind::Nationality), Some("Kenyan"));
+    assert_eq!(value_of(&found, Kind::Address), None, "a title is no address");
+    let beside = [
+        line("REPUBBLICA ITALIANA CARTA DI IDENTITÀ", 48.0, 54.0),
+        line("LUOGO E DATA DI NASCITA", 484.0, 501.0),
+        line("VERONA(VR)", 483.0, 531.0),
+        line("10.10.1991", 1087.0, 550.0),
+    ];
+    let found = fields(&beside, TODAY);
+    assert_eq!(value_of(&found, Kind::DateOfBirth), Some("1991-10-10"));
+    assert_eq!(value_of(&found, Kind::PlaceOfBirth), Some("VERONA (VR)"));
+}
+
+#[test]
+fn a_label_of_which_scraps_or_the_end_were_seen_still_announces_its_value() {
+    let lines = [
+        line("PASSPORT", 44.0, 20.0),
+        line("all Place of birth", 752.0, 485.0),
+        line("HAIL", 890.0, 513.0),
+        line("ance / Date of birth", 120.0, 485.0),
+        line("10/10/1991", 22.0, 513.0),
+    ];
+    let found = fields(&lines, TODAY);
+    assert_eq!(value_of(&found, Kind::PlaceOfBirth), Some("HAIL"));
+    assert_eq!(value_of(&found, Kind::DateOfBirth), Some("1991-10-10"));
+}
+
+#[test]
+fn large_print_beside_small_labels_may_stand_lower() {
+    let lines = [
+        line("Adresse :", 37.0, 180.0),
+        line("124 IMPASSE DES LILAS", 322.0, 205.0),
+        line("31000 LILLE", 315.0, 238.0),
+        line("délivrée le :", 5.0, 547.0),
+        line("13.11.2024", 397.0, 573.0),
+    ];
+    let found = fields(&lines, TODAY);
+    assert_eq!(value_of(&found, Kind::Address), Some("124 IMPASSE DES LILAS, 31000 LILLE"));
+    assert_eq!(value_of(&found, Kind::IssueDate), Some("2024-11-13"));
+}
