@@ -124,10 +124,9 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
 fn archive(path: &Path, rows: usize) -> anyhow::Result<()> {
     let mut zip = zip::ZipWriter::new(std::fs::File::create(path)?);
     let options = zip::write::SimpleFileOptions::default().large_file(true);
-    for (name, bytes) in [("front.jpg", pictures::blank_document()), ("selfie.jpg", pictures::blank_selfie())]
-    {
+    for (name, width, height) in [("front.jpg", 1280, 720), ("selfie.jpg", 640, 640)] {
         zip.start_file(name, options)?;
-        zip.write_all(bytes)?;
+        zip.write_all(&pictures::plain_jpeg(width, height))?;
     }
     zip.start_file("manifest.jsonl", options)?;
     for row in 0..rows {
