@@ -1,6 +1,7 @@
 //! Everything read from one picture of a document.
 
 use super::OcrError;
+use super::arabic;
 use super::detection::{Look, detect, detect_blocks};
 use super::frame::{Frame, Place};
 use super::geometry::{Point, TextBox, dot};
@@ -10,8 +11,10 @@ use super::orientation::{rotation_degrees, telling_lines, text_axis};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
 use super::zone::{Piece, ZONE_ASPECT, ZONE_WIDTH, Zone, could_be_zone, read_zone, speaks_for_zone};
 use crate::inference::Engine;
+use std::collections::BTreeMap;
 use txid_imaging::{Outline, RgbImage};
-use txid_shared::partial::{Polygon, QualityIssue};
+use txid_shared::partial::{Polygon, QualityIssue, SideReading};
+use txid_shared::words::ImageRole;
 
 /// Thinner lines, in pixels of the original, are not legible.
 const LEAST_THICKNESS_PX: f32 = 9.0;
@@ -35,12 +38,19 @@ const ENOUGH_CHARACTERS: f32 = 80.0;
 const TEXT_BEYOND: f32 = 0.15;
 /// A line read with less confidence than this does not count as text.
 const LEAST_CONFIDENCE: f32 = 0.5;
+/// A line read with less may be of a script that the recogniser lacks. Arabic-Indic figures look enough like
+/// other characters to be read as those with 0.94.
+const DOUBTFUL: f32 = 0.97;
 
 pub struct Side {
     pub lines: Vec<TextLine>,
+    /// Where something stands that was read with doubt or not at all, and the confidence.
+    pub doubtful: Vec<(TextBox, f32)>,
     pub zone: Option<Zone>,
     /// Where the frame, in whose coordinates lines and zone stand, lies in the picture.
     pub place: Place,
+    /// The reading direction in the frame.
+    pub along: Point,
     pub rotation_degrees: u16,
     /// Corners of the document in the picture, clockwise from the top left of its content.
     pub document: Option<Polygon>,
@@ -50,7 +60,7 @@ pub struct Side {
 
 impl Side {
     /// Mean over the lines, each by its length; 0 without any.
-    pub fn confidence(&self) -> f32 {
+    fn confidence(&self) -> f32 {
         let (sum, weight) = self.lines.iter().fold((0.0, 0.0), |(sum, weight), line| {
             let length = line.text.chars().count() as f32;
             (sum + line.confidence * length, weight + length)
@@ -58,7 +68,20 @@ impl Side {
         if weight > 0.0 { sum / weight } else { 0.0 }
     }
 
-    pub fn no_text(&self) -> Option<QualityIssue> {
+    /// What is told about how the side was read.
+    pub fn reading(&self, image: ImageRole, mut issues: Vec<QualityIssue>) -> SideReading {
+        issues.extend(self.no_text());
+        SideReading {
+            image,
+            document: self.document,
+            rotation_degrees: self.rotation_degrees,
+            text_lines: self.lines.len() + self.zone.as_ref().map_or(0, |zone| zone.places.len()),
+            confidence: self.confidence(),
+            issues,
+        }
+    }
+
+    fn no_text(&self) -> Option<QualityIssue> {
         let none = self.lines.is_empty() && self.zone.is_none();
         none.then(|| QualityIssue::new("no_text", "No text was found", 1.0))
     }
@@ -76,15 +99,15 @@ impl Side {
 pub fn read_side(
     picture: &RgbImage,
     outline: &Outline,
-    charset: &Charset,
+    charsets: Charsets<'_>,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
     let corners = outline.corners.filter(|_| !outline.cut_off);
     let framed = corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
     let Some((corners, frame)) = framed else {
-        return read_whole(picture, charset, engine);
+        return read_whole(picture, charsets, engine);
     };
-    let (mut side, along) = read(frame, Look::Usual, charset, engine)?;
+    let (mut side, along) = read(frame, Look::Usual, charsets, engine)?;
     let first = first_corner(along);
     let from_top_left = |corners: Polygon| std::array::from_fn(|n| corners[(n + first) % 4]);
     side.document = Some(from_top_left(corners));
@@ -92,7 +115,7 @@ pub fn read_side(
     if side.zone.is_some() || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
-    Ok(better(side, read_whole(picture, charset, engine)?))
+    Ok(better(side, read_whole(picture, charsets, engine)?))
 }
 
 fn better(first: Side, second: Side) -> Side {
@@ -102,13 +125,13 @@ fn better(first: Side, second: Side) -> Side {
 
 /// A document that fills little of a picture has text too small for the usual look: where next to nothing
 /// was read, a thorough one is worth its time.
-fn read_whole(picture: &RgbImage, charset: &Charset, engine: &mut Engine) -> Result<Side, OcrError> {
-    let (side, _) = read(Frame::whole(picture), Look::Usual, charset, engine)?;
+fn read_whole(picture: &RgbImage, charsets: Charsets<'_>, engine: &mut Engine) -> Result<Side, OcrError> {
+    let (side, _) = read(Frame::whole(picture), Look::Usual, charsets, engine)?;
     let (_, has_zone, characters) = side.evidence();
     if has_zone || characters >= ENOUGH_CHARACTERS {
         return Ok(side);
     }
-    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charset, engine)?;
+    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charsets, engine)?;
     Ok(better(side, thorough))
 }
 
@@ -137,9 +160,17 @@ fn first_corner(along: Point) -> usize {
         .map_or(0, |(corner, _)| corner)
 }
 
+/// What the recognisers know.
+#[derive(Clone, Copy)]
+pub struct Charsets<'a> {
+    pub latin: &'a Charset,
+    /// Where print in Arabic is to be expected: it tells how a picture stands, too.
+    pub arabic: Option<&'a Charset>,
+}
+
 struct Reader<'a> {
     frame: Frame<'a>,
-    charset: &'a Charset,
+    charsets: Charsets<'a>,
     engine: &'a mut Engine,
 }
 
@@ -147,12 +178,12 @@ struct Reader<'a> {
 fn read(
     frame: Frame<'_>,
     look: Look,
-    charset: &Charset,
+    charsets: Charsets<'_>,
     engine: &mut Engine,
 ) -> Result<(Side, Point), OcrError> {
     let mut boxes = detect(&frame, look, engine)?;
     boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
-    let mut reader = Reader { frame, charset, engine };
+    let mut reader = Reader { frame, charsets, engine };
     let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
     let trial = reading_direction(&boxes, axis, &mut reader)?;
     let mut along = trial.along;
@@ -160,14 +191,20 @@ fn read(
     // The recogniser reads a zone's fillers upside down as confidently as upright.
     if side.zone.is_none() && side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS) {
         along = [-along[0], -along[1]];
-        side = reader.along(&boxes, &Trial { along, lines: Vec::new() })?;
+        side = reader.along(&boxes, &Trial { along, ..Trial::default() })?;
     }
     Ok((side, along))
 }
 
 impl Reader<'_> {
     fn read(&mut self, place: &TextBox, width: Width, keep: Keep) -> Result<Option<Recognised>, OcrError> {
-        Ok(recognise(&self.frame, place, width, keep, self.charset, self.engine)?)
+        Ok(recognise(&self.frame, place, width, keep, self.charsets.latin, self.engine)?)
+    }
+
+    /// As print in Arabic, where it is to be expected.
+    fn read_arabic(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
+        let Some(charset) = self.charsets.arabic else { return Ok(None) };
+        Ok(arabic::recognise(&self.frame, place, charset, self.engine)?)
     }
 
     /// Everything read in the direction of the trial, whose readings are not made again.
@@ -189,6 +226,7 @@ impl Reader<'_> {
             }
         }
         let mut lines: Vec<TextLine> = Vec::new();
+        let mut doubtful = Vec::new();
         for place in within_budget(ordinary) {
             let place = whole_line(&self.frame, &place);
             let known = trial.reading(&place).cloned();
@@ -201,7 +239,12 @@ impl Reader<'_> {
             };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });
-            } else if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
+                continue;
+            }
+            if reading.confidence < DOUBTFUL {
+                doubtful.push((place, reading.confidence));
+            }
+            if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
                 lines.push(TextLine::new(reading.text, reading.confidence, place, along));
             }
         }
@@ -210,7 +253,7 @@ impl Reader<'_> {
             lines.into_iter().partition(|line| pieces.iter().any(|piece| pairs(piece, line)));
         let mut lines = others;
         pieces.extend(joining.into_iter().map(Piece::of));
-        let zone = read_zone(&pieces, along, &self.frame, self.charset, self.engine)?;
+        let zone = read_zone(&pieces, along, &self.frame, self.charsets.latin, self.engine)?;
         if zone.is_none() {
             lines.extend(
                 pieces
@@ -223,7 +266,7 @@ impl Reader<'_> {
         let centre = [left + width / 2.0, top + height / 2.0];
         let seen = self.frame.place.direction(centre, along, width.min(height) / 4.0);
         let (place, rotation_degrees) = (self.frame.place, rotation_degrees(seen));
-        Ok(Side { lines, zone, place, rotation_degrees, document: None, sheet: None })
+        Ok(Side { lines, doubtful, zone, place, along, rotation_degrees, document: None, sheet: None })
     }
 }
 
@@ -238,29 +281,40 @@ fn pairs(piece: &Piece, line: &TextLine) -> bool {
 }
 
 /// Some lines as read in one direction.
+#[derive(Default)]
 struct Trial {
     along: Point,
     lines: Vec<(TextBox, Recognised)>,
+    /// Readings of the same lines in Arabic that are surer.
+    in_arabic: BTreeMap<usize, Recognised>,
 }
 
 impl Trial {
     fn of(lines: &[TextBox], along: Point, reader: &mut Reader<'_>) -> Result<Self, OcrError> {
-        let mut read = Vec::new();
+        let mut trial = Self { along, ..Self::default() };
         for line in lines {
             let place = line.read_along(along);
-            if let Some(reading) = reader.read(&place, PRINT_WIDTH, Keep::Text)? {
-                let decided = decides(&reading);
-                read.push((place, reading));
-                if decided {
-                    break;
-                }
+            let Some(reading) = reader.read(&place, PRINT_WIDTH, Keep::Text)? else { continue };
+            if decides(&reading) {
+                trial.lines.push((place, reading));
+                break;
             }
+            let arabic = reader.read_arabic(&place)?.filter(|arabic| arabic.confidence > reading.confidence);
+            trial.in_arabic.extend(arabic.map(|arabic| (trial.lines.len(), arabic)));
+            trial.lines.push((place, reading));
         }
-        Ok(Self { along, lines: read })
+        Ok(trial)
+    }
+
+    /// Text in Arabic read upside down may pass for text: there both directions are compared.
+    fn is_sure(&self) -> bool {
+        self.decided() || self.in_arabic.is_empty() && self.confidence() >= SURE
     }
 
     fn confidence(&self) -> f32 {
-        let (sum, weight) = self.lines.iter().fold((0.0, 0.0), |(sum, weight), (_, reading)| {
+        let surest =
+            self.lines.iter().enumerate().map(|(at, (_, latin))| self.in_arabic.get(&at).unwrap_or(latin));
+        let (sum, weight) = surest.fold((0.0, 0.0), |(sum, weight), reading| {
             // Garbage is often one confident character: longer texts count for more.
             let length = reading.text.chars().count().max(1) as f32;
             (sum + reading.confidence * length, weight + length)
@@ -289,7 +343,7 @@ fn decides(reading: &Recognised) -> bool {
 fn reading_direction(boxes: &[TextBox], axis: Point, reader: &mut Reader<'_>) -> Result<Trial, OcrError> {
     let telling = telling_lines(boxes, TELLING_LINES);
     let forward = Trial::of(&telling, axis, reader)?;
-    if telling.is_empty() || forward.confidence() >= SURE || forward.decided() {
+    if telling.is_empty() || forward.is_sure() {
         return Ok(forward);
     }
     let backward = Trial::of(&telling, [-axis[0], -axis[1]], reader)?;

@@ -129,6 +129,7 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
                 unlabelled::placed(&mut page, template, &places, &grammar);
             }
         }
+        unlabelled::beside(&mut page, &grammar);
         for field in parts::of(page.fields, &grammar) {
             let kept = fields.get(&field.kind).map(|(_, before)| before.fits);
             if kept.is_none() || kept == Some(Some(false)) && field.fits == Some(true) {
@@ -138,6 +139,11 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
     }
     let is_document = is_document(&fields, template, &phrases);
     Printed { fields, template, is_document }
+}
+
+/// The state (ICAO 9303) that issued the document, as its titles say.
+pub fn issuer_in_titles(sides: &[&[TextLine]]) -> Option<&'static str> {
+    Some(templates::choose(&Phrases::of(sides), &Told::default())?.country())
 }
 
 fn is_document(
@@ -153,7 +159,8 @@ fn is_document(
     let of_form = |kind: &Kind| fields.get(kind).is_some_and(|(_, field)| field.fits != Some(false));
     let numbers = [Kind::DocumentNumber, Kind::PersonalNumber];
     let number = numbers.iter().any(of_form);
-    let named = has(&[Kind::LastName, Kind::FirstName, Kind::FullName]);
+    let named = has(&[Kind::LastName, Kind::FirstName, Kind::FullName])
+        || has(&[Kind::LastNameArabic, Kind::FirstNameArabic, Kind::FullNameArabic]);
     let count = fields.len();
     match template {
         // It says what it is: its number and two facts more, or the holder's facts without the number.
