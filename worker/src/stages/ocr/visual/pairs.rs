@@ -216,6 +216,11 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f
     {
         return Some(below.max(0.0) + indent.abs() * 0.15);
     }
-    let same_row = (value.middle() - label.middle()).abs() < 0.6 * height;
-    (same_row && (-0.8..FARTHEST_BESIDE).contains(&gap)).then_some(0.6 + gap.max(0.0) * 0.25)
+    // Arabic reaches above and below its line, a larger value further than its label: there the two overlap.
+    let overlap = label.bottom.min(value.bottom) - label.top.max(value.top);
+    let same_row = (value.middle() - label.middle()).abs() < 0.6 * height
+        || right_to_left && overlap > 0.5 * label.height().min(value.height());
+    // Cards in Arabic alone are set so densely that the row below is as near.
+    let (beside, farther) = if right_to_left { (0.3, 0.1) } else { (0.6, 0.25) };
+    (same_row && (-0.8..FARTHEST_BESIDE).contains(&gap)).then_some(beside + gap.max(0.0) * farther)
 }
