@@ -17,7 +17,8 @@ Progress goes to standard output, one JSON object a line:
 Every artifact ends as one `ready` or one `error`; the exit status is 0 if all are ready, else 1.
 
 Standard library only, Python 3.9 or newer. The registries are reached through their ordinary
-clients (pip, npm, apt-get), so the mirrors and proxies that those are set up for are used.
+clients (pip, npm, apt-get), so the mirrors and proxies that those are set up for are used. Files
+of the registry `tree` are our own and lie beside this script.
 What is finished is kept: an interrupted run goes on where it stopped, and a run that finds
 everything there, with the right digests, needs no network and no client.
 """
@@ -36,7 +37,8 @@ import tarfile
 import tempfile
 import zipfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 from convert import convert  # noqa: E402
 
@@ -210,6 +212,8 @@ def package_words(artifact):
 
 def package_archive(folder, artifact):
     """The path of the package's archive in `folder`, downloaded if it is not there yet."""
+    if artifact["registry"] == "tree":
+        return HERE
     there = archives(folder)
     if not there:
         report("start", artifact["name"], f"downloading {package_words(artifact)}")
@@ -322,8 +326,11 @@ def client(name, command, folder, remedy, settings=None):
 
 
 def read_member(archive, member, artifact):
-    """One file out of a wheel, an npm or source archive, or a Debian package."""
+    """One file out of a folder, a wheel, an npm or source archive, or a Debian package."""
     try:
+        if os.path.isdir(archive):
+            with open(os.path.join(archive, member), "rb") as file:
+                return file.read()
         if archive.endswith(".whl"):
             with zipfile.ZipFile(archive) as package:
                 return package.read(member)
@@ -335,7 +342,7 @@ def read_member(archive, member, artifact):
                 if entry.isfile() and entry.name.split("/", 1)[-1] == member:
                     return package.extractfile(entry).read()
         raise KeyError(member)
-    except KeyError:
+    except (KeyError, FileNotFoundError):
         raise Failure(f"{package_words(artifact)} holds no file {member}")
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         shutil.rmtree(os.path.dirname(archive), ignore_errors=True)

@@ -33,6 +33,10 @@ INPUTS = {
         "rule": "strokes", "shape": [1, 3, 48, 96], "low": -1.0, "high": 1.0,
         "top": 10, "bottom": 38, "left": 12, "right": 84, "period": 24, "width": 5,
     },
+    "arabic-recognition": {
+        "rule": "strokes", "shape": [1, 1, 40, 96], "low": -1.5, "high": 0.8,
+        "top": 8, "bottom": 30, "left": 12, "right": 84, "period": 24, "width": 5,
+    },
     "text-direction": {"rule": "ramp", "shape": [1, 3, 48, 192], "low": -1.0, "high": 1.0},
     "face-detection": {"rule": "ramp", "shape": [1, 256, 256, 3], "low": -1.0, "high": 1.0},
     "face-mesh": {"rule": "ramp", "shape": [1, 192, 192, 3], "low": 0.0, "high": 1.0},

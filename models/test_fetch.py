@@ -105,6 +105,18 @@ class Fetch(unittest.TestCase):
         self.assertIn(hashlib.sha256(CONTENT).hexdigest(), events[-1]["message"])
         self.assertFalse(os.path.exists(os.path.join(self.cache, "fonts", "A.ttf")))
 
+    def test_a_file_of_our_own_needs_no_registry(self):
+        with open(os.path.join(HERE, "convert", "__init__.py"), "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        own = {"registry": "tree", "package": "models", "source_sha256": digest, "sha256": digest}
+        artifact = self.artifact(**own)
+        artifact["sources"][0]["file"] = "convert/__init__.py"
+        self.assertEqual((self.fetch(artifact)[0], self.downloads()), (0, 0))
+        artifact["sources"][0]["file"], artifact["output"] = "nowhere", "other"
+        status, events = self.fetch(artifact)
+        self.assertEqual(status, 1)
+        self.assertIn("holds no file nowhere", events[-1]["message"])
+
     def test_a_failed_artifact_does_not_stop_the_others(self):
         status, events = self.fetch(self.artifact(name="bad", sha256="0" * 64, output="x"), self.artifact())
         outcome = {e["artifact"]: e["event"] for e in events}

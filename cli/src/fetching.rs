@@ -19,6 +19,10 @@ const SCRIPTS: [(&str, &str); 9] = [
     ("convert/trim_charset.py", include_str!("../../models/convert/trim_charset.py")),
 ];
 
+/// Weights of our own, which the scripts find beside themselves.
+const WEIGHTS: [(&str, &[u8]); 1] =
+    [("arabic/arabic.onnx", include_bytes!("../../models/arabic/arabic.onnx"))];
+
 /// One line of a script's standard output.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Progress {
@@ -47,9 +51,12 @@ pub fn run(
     mut seen: impl FnMut(Progress),
 ) -> anyhow::Result<bool> {
     let folder = tempfile::tempdir().context("no temporary folder for the fetch scripts")?;
-    std::fs::create_dir(folder.path().join("convert"))?;
-    for (name, text) in SCRIPTS {
-        std::fs::write(folder.path().join(name), text)?;
+    for part in ["convert", "arabic"] {
+        std::fs::create_dir(folder.path().join(part))?;
+    }
+    let scripts = SCRIPTS.map(|(name, text)| (name, text.as_bytes()));
+    for (name, bytes) in scripts.into_iter().chain(WEIGHTS) {
+        std::fs::write(folder.path().join(name), bytes)?;
     }
     let mut child = Command::new("python3")
         .arg(folder.path().join(script))

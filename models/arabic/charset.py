@@ -19,8 +19,9 @@ BLANK = 0
 CLASSES = len(CHARACTERS) + 1
 CODE = {c: i + 1 for i, c in enumerate(CHARACTERS)}
 
-# What reads left to right inside an Arabic line: digits, and single marks between two digits.
-NUMBER = re.compile(r"[0-9٠-٩]+(?:[/.:،-][0-9٠-٩]+)*")
+# What reads left to right inside an Arabic line: digits, and single marks between two of them. A dash parts
+# Arabic-Indic numbers, and what it parts is set from right to left (Unicode's bidirectional algorithm, rule W4).
+NUMBER = re.compile(r"[0-9]+(?:[/.:،-][0-9]+)*|[٠-٩]+(?:[/.:،][٠-٩]+)*")
 
 
 def turned(text):

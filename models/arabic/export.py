@@ -51,8 +51,8 @@ def main(weights, target):
         dynamo=False,
     )
     model = halved(onnx.load(target))
-    # The space is listed as a line of its own; the blank, class 0, is not listed.
-    model.metadata_props.add(key="character", value="\n".join(CHARACTERS))
+    # As the recogniser of print lists them: neither the blank, class 0, nor the space, the last one.
+    model.metadata_props.add(key="character", value="\n".join(CHARACTERS[:-1]))
     model.producer_name, model.producer_version = "", ""
     onnx.checker.check_model(model)
     onnx.save(model, target)

@@ -76,9 +76,9 @@ pub fn supported_country(code: &str) -> Option<&'static SupportedCountry> {
 const ARABIC: [&str; 12] = ["MA", "DZ", "TN", "EG", "JO", "LB", "KW", "QA", "BH", "OM", "SA", "AE"];
 
 impl SupportedCountry {
-    /// Scripts (ISO 15924) on its documents that no recogniser of ours reads.
-    pub fn unread_scripts(&self) -> &'static [&'static str] {
-        if ARABIC.contains(&self.code) { &["Arab"] } else { &[] }
+    /// Whether its documents are printed in Arabic script, beside Latin or alone.
+    pub fn prints_arabic(&self) -> bool {
+        ARABIC.contains(&self.code)
     }
 
     pub fn takes(&self, document: DocumentType) -> bool {
@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_is_told_by_country() {
-        assert_eq!(supported_country("MA").unwrap().unread_scripts(), ["Arab"]);
-        assert!(supported_country("KE").unwrap().unread_scripts().is_empty());
+    fn the_countries_that_print_arabic_are_known_ones() {
+        assert!(supported_country("MA").unwrap().prints_arabic());
+        assert!(!supported_country("KE").unwrap().prints_arabic());
         assert!(ARABIC.iter().all(|code| supported_country(code).is_some()));
     }
 

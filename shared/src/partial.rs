@@ -81,8 +81,9 @@ pub struct OcrResult {
     /// False when nothing was read that belongs to a document: `document_unreadable`.
     pub readable: bool,
     /// By field name as the contract spells it: `full_name first_name last_name date_of_birth
-    /// document_number nationality gender expiry_date issue_date address place_of_birth …`.
-    /// Values are normalised (dates `YYYY-MM-DD`, gender `M`/`F`/`X`).
+    /// document_number nationality gender expiry_date issue_date address place_of_birth …`, and
+    /// `first_name_arabic last_name_arabic full_name_arabic` where a name is printed in Arabic script.
+    /// Values are normalised (dates `YYYY-MM-DD`, gender `M`/`F`/`X`; Arabic in the order in which it is typed).
     pub fields: BTreeMap<String, Field>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mrz: Option<Mrz>,
@@ -96,7 +97,7 @@ pub struct OcrResult {
     pub barcodes: Vec<Barcode>,
     #[serde(default)]
     pub sides: Vec<SideReading>,
-    /// Scripts (ISO 15924) of the country's documents that are not read.
+    /// Scripts (ISO 15924) of the issuer's documents that nobody looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread_scripts: Vec<String>,
 }

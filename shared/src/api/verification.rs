@@ -266,7 +266,8 @@ pub struct RiskFactor {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExtractedData {
     /// `full_name first_name last_name date_of_birth document_number nationality gender
-    /// expiry_date issue_date address place_of_birth …`: only what was read.
+    /// expiry_date issue_date address place_of_birth …`, and `first_name_arabic last_name_arabic
+    /// full_name_arabic` where a name is printed in Arabic script: only what was read.
     #[serde(flatten)]
     pub fields: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,8 +281,9 @@ pub struct ExtractedData {
     /// How each side was read, and where the document lies in its picture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sides: Vec<SideReading>,
-    /// Scripts (ISO 15924) that documents of this country are printed in and that are not read: what stands
-    /// there in them alone is absent.
+    /// Scripts (ISO 15924) that documents of this issuer are printed in and that were not looked for: what
+    /// stands there in them alone is absent. Arabic is looked for where the country, a zone or a title tells
+    /// of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread_scripts: Vec<String>,
     /// 0..1 by field.

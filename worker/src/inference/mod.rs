@@ -17,6 +17,7 @@ use txid_shared::words::Stage;
 pub enum Model {
     TextDetection,
     TextRecognition,
+    ArabicRecognition,
     TextDirection,
     FaceDetection,
     FaceMesh,
@@ -25,9 +26,10 @@ pub enum Model {
 }
 
 impl Model {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TextDetection,
         Self::TextRecognition,
+        Self::ArabicRecognition,
         Self::TextDirection,
         Self::FaceDetection,
         Self::FaceMesh,
@@ -39,6 +41,7 @@ impl Model {
         match self {
             Self::TextDetection => "text-detection",
             Self::TextRecognition => "text-recognition",
+            Self::ArabicRecognition => "arabic-recognition",
             Self::TextDirection => "text-direction",
             Self::FaceDetection => "face-detection",
             Self::FaceMesh => "face-mesh",
@@ -50,7 +53,9 @@ impl Model {
     /// What one stage needs; a worker loads only the models of the stages that it runs.
     pub const fn of_stage(stage: Stage) -> &'static [Self] {
         match stage {
-            Stage::Ocr => &[Self::TextDetection, Self::TextRecognition, Self::TextDirection],
+            Stage::Ocr => {
+                &[Self::TextDetection, Self::TextRecognition, Self::ArabicRecognition, Self::TextDirection]
+            }
             Stage::FaceMatch => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding],
             Stage::Liveness => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding, Self::AntiSpoof],
             Stage::Fraud => &[],

@@ -5,6 +5,7 @@
 //! without a document gives `readable: false` and no fields. Fails (`Retry`) only when a model
 //! cannot run, and refuses what cannot be decoded.
 
+mod arabic;
 mod assemble;
 mod barcode;
 mod compare;
@@ -25,15 +26,19 @@ mod visual;
 mod zone;
 
 use super::{Outcome, Stage, StageClock, StageInput};
-use crate::inference::{Engine, InferenceError};
+use crate::inference::{Engine, InferenceError, Model};
 use jiff::civil::Date;
 use recognition::Charset;
+use side::Charsets;
 use std::sync::OnceLock;
 use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues, find_document};
 use txid_shared::documents::{SUPPORTED, supported_country};
-use txid_shared::partial::{OcrResult, SideReading, StageResult};
+use txid_shared::partial::{OcrResult, StageResult};
 use txid_shared::words::Stage as StageName;
 use visual::Told;
+
+/// ISO 15924.
+const ARABIC: &str = "Arab";
 
 /// Why a side could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +52,8 @@ pub enum OcrError {
 /// The `ocr` stage. `today` decides the century of two-digit years.
 pub struct Ocr {
     today: fn() -> Date,
-    charset: OnceLock<Charset>,
+    /// Latin, Arabic.
+    charsets: OnceLock<(Charset, Charset)>,
 }
 
 impl Default for Ocr {
@@ -58,21 +64,24 @@ impl Default for Ocr {
 
 impl Ocr {
     pub const fn new(today: fn() -> Date) -> Self {
-        Self { today, charset: OnceLock::new() }
+        Self { today, charsets: OnceLock::new() }
     }
 
     /// Reads all document sides. Decoding times are in the images.
     pub fn read(&self, input: &StageInput, engine: &mut Engine) -> Result<OcrResult, OcrError> {
-        let charset = match self.charset.get() {
-            Some(charset) => charset,
-            // Every engine has the same files, so whoever comes second finds the same charset.
+        let (latin, arabic) = match self.charsets.get() {
+            Some(charsets) => charsets,
+            // Every engine has the same files, so whoever comes second finds the same charsets.
             None => {
-                let charset = Charset::of(engine)?;
-                self.charset.get_or_init(|| charset)
+                let charset = |model| Charset::of(model, engine);
+                let charsets = (charset(Model::TextRecognition)?, charset(Model::ArabicRecognition)?);
+                self.charsets.get_or_init(|| charsets)
             }
         };
-        let mut sides = Vec::new();
-        let mut readings = Vec::new();
+        let country = input.country.as_deref();
+        let told_arabic = country.and_then(supported_country).is_some_and(|told| told.prints_arabic());
+        let charsets = Charsets { latin, arabic: told_arabic.then_some(arabic) };
+        let (mut sides, mut issues) = (Vec::new(), Vec::new());
         let mut barcodes = Vec::new();
         let today = (self.today)();
         for (image, source) in input.images.document_sides() {
@@ -81,35 +90,37 @@ impl Ocr {
             let small = source.scaled(DOCUMENT_MEASURED_PX)?;
             let ratio = picture.width() as f32 / small.width().max(1) as f32;
             let outline = find_document(&small)?.scaled(ratio);
-            let mut issues = document_issues(&small, picture.width(), picture.height());
-            let blurred = issues.iter().any(|issue| issue.code == "blurred");
-            let side = side::read_side(&picture, &outline, blurred, charset, engine)?;
-            issues.extend(side.no_text());
-            readings.push(SideReading {
-                image,
-                document: side.document,
-                rotation_degrees: side.rotation_degrees,
-                text_lines: side.lines.len() + side.zone.as_ref().map_or(0, |zone| zone.places.len()),
-                confidence: side.confidence(),
-                issues,
-            });
-            sides.push((image, side));
+            let found = document_issues(&small, picture.width(), picture.height());
+            let blurred = found.iter().any(|issue| issue.code == "blurred");
+            sides.push((image, side::read_side(&picture, &outline, blurred, charsets, engine)?));
+            issues.push(found);
         }
-        let told =
-            Told { country: input.country.as_deref(), document: input.document_type, ..Told::default() };
+        // Which state issued it may be known only now: the zone is on the back of most cards.
+        let reads_arabic = arabic::is_expected(&sides, country);
+        if reads_arabic {
+            for ((_, source), (_, side)) in input.images.document_sides().zip(&mut sides) {
+                let picture = source.decoded()?;
+                arabic::read_doubtful(&picture, side, arabic, engine)?;
+            }
+        }
+        let told = Told { country, document: input.document_type, ..Told::default() };
         let mut result = assemble::assemble(&sides, barcodes, &told, today);
-        result.sides = readings;
-        result.unread_scripts = unread_scripts(&result, input.country.as_deref());
+        result.sides =
+            sides.iter().zip(issues).map(|((image, side), issues)| side.reading(*image, issues)).collect();
+        if !reads_arabic {
+            result.unread_scripts = unread_scripts(&result, country);
+        }
         Ok(result)
     }
 }
 
-/// Of the issuer that was read, or else of the country that was told.
+/// Of the issuer that was read, or else of the country that was told, where nobody looked for Arabic: the
+/// issuer may have been found in a barcode alone.
 fn unread_scripts(result: &OcrResult, told: Option<&str>) -> Vec<String> {
     let issuer = result.fields.get("issuing_country").map(|field| field.value.as_str());
     let by_issuer = SUPPORTED.iter().find(|country| Some(country.icao) == issuer);
     let country = by_issuer.or_else(|| supported_country(told?)).filter(|_| result.readable);
-    country.map_or(&[][..], |country| country.unread_scripts()).iter().map(|s| (*s).to_owned()).collect()
+    country.filter(|country| country.prints_arabic()).map(|_| ARABIC.to_owned()).into_iter().collect()
 }
 
 impl Stage for Ocr {

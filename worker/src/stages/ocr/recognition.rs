@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::geometry::TextBox;
-use crate::inference::{Engine, InferenceError, Model};
+use crate::inference::{Engine, InferenceError, Model, Outputs};
 
 /// The height that the network was trained on.
 const HEIGHT_PX: u32 = 48;
@@ -18,8 +18,7 @@ pub struct Charset(Vec<Option<char>>);
 
 impl Charset {
     /// From the model's metadata key `character`: one character per line.
-    pub fn of(engine: &Engine) -> Result<Self, InferenceError> {
-        let model = Model::TextRecognition;
+    pub fn of(model: Model, engine: &Engine) -> Result<Self, InferenceError> {
         let listing = engine.metadata(model, "character")?.ok_or_else(|| InferenceError::Failed {
             model,
             message: "its metadata has no `character` list".to_owned(),
@@ -83,18 +82,26 @@ pub fn recognise(
     }
     let shape = [1, 3, HEIGHT_PX as usize, columns as usize];
     engine.run(Model::TextRecognition, &shape, &input, |outputs| {
-        let output = outputs.first()?;
-        let classes = charset.classes();
-        if output.shape.last() != Some(&classes.len()) {
-            return Err(InferenceError::Failed {
-                model: Model::TextRecognition,
-                message: format!("answered with {:?}, its charset has {}", output.shape, classes.len()),
-            });
-        }
-        let (text, confidence) = best_path(output.data, classes);
-        let probabilities = if keep == Keep::Probabilities { output.data.to_vec() } else { Vec::new() };
-        Ok(Some(Recognised { text, confidence, probabilities }))
+        read_off(outputs, Model::TextRecognition, keep, charset).map(Some)
     })
+}
+
+/// What a recogniser's answer says.
+pub fn read_off(
+    outputs: &Outputs<'_>,
+    model: Model,
+    keep: Keep,
+    charset: &Charset,
+) -> Result<Recognised, InferenceError> {
+    let output = outputs.first()?;
+    let classes = charset.classes();
+    if output.shape.last() != Some(&classes.len()) {
+        let message = format!("answered with {:?}, its charset has {}", output.shape, classes.len());
+        return Err(InferenceError::Failed { model, message });
+    }
+    let (text, confidence) = best_path(output.data, classes);
+    let probabilities = if keep == Keep::Probabilities { output.data.to_vec() } else { Vec::new() };
+    Ok(Recognised { text, confidence, probabilities })
 }
 
 /// The likeliest class of each step, repetitions and blanks dropped (CTC).

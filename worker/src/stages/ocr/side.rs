@@ -1,6 +1,7 @@
 //! Everything read from one picture of a document.
 
 use super::OcrError;
+use super::arabic;
 use super::detection::{Look, detect, detect_blocks};
 use super::frame::{Frame, Place};
 use super::geometry::{Point, TextBox, dot};
@@ -10,8 +11,10 @@ use super::orientation::{rotation_degrees, telling_lines, text_axis};
 use super::recognition::{Charset, Keep, Recognised, Width, recognise};
 use super::zone::{Piece, ZONE_ASPECT, ZONE_WIDTH, Zone, could_be_zone, read_zone, speaks_for_zone};
 use crate::inference::Engine;
+use std::collections::BTreeMap;
 use txid_imaging::{Outline, RgbImage};
-use txid_shared::partial::{Polygon, QualityIssue};
+use txid_shared::partial::{Polygon, QualityIssue, SideReading};
+use txid_shared::words::ImageRole;
 
 /// Thinner lines, in pixels of the original, are not legible.
 const LEAST_THICKNESS_PX: f32 = 9.0;
@@ -19,7 +22,7 @@ const LEAST_THICKNESS_PX: f32 = 9.0;
 const PRINT_WIDTH: Width = Width::Narrowed(0.8);
 /// A line read with a confidence between these is read again at its full width: narrow letters and marks run
 /// together. Below them it is print of another script, or none.
-const DOUBTFUL: std::ops::Range<f32> = 0.8..0.94;
+const READ_AGAIN: std::ops::Range<f32> = 0.8..0.94;
 /// Lines that tell the direction, and the mean confidence at which the first try is believed.
 /// Text read upside down stays far below (measured in MODELS.md).
 const TELLING_LINES: usize = 4;
@@ -40,12 +43,19 @@ const ENOUGH_CHARACTERS: f32 = 80.0;
 const TEXT_BEYOND: f32 = 0.15;
 /// A line read with less confidence than this does not count as text.
 const LEAST_CONFIDENCE: f32 = 0.5;
+/// A line read with less may be of a script that the recogniser lacks. Arabic-Indic figures look enough like
+/// other characters to be read as those with 0.94.
+const DOUBTFUL: f32 = 0.97;
 
 pub struct Side {
     pub lines: Vec<TextLine>,
+    /// Where something stands that was read with doubt or not at all, and the confidence.
+    pub doubtful: Vec<(TextBox, f32)>,
     pub zone: Option<Zone>,
     /// Where the frame, in whose coordinates lines and zone stand, lies in the picture.
     pub place: Place,
+    /// The reading direction in the frame.
+    pub along: Point,
     pub rotation_degrees: u16,
     /// Corners of the document in the picture, clockwise from the top left of its content.
     pub document: Option<Polygon>,
@@ -55,7 +65,7 @@ pub struct Side {
 
 impl Side {
     /// Mean over the lines, each by its length; 0 without any.
-    pub fn confidence(&self) -> f32 {
+    fn confidence(&self) -> f32 {
         let (sum, weight) = self.lines.iter().fold((0.0, 0.0), |(sum, weight), line| {
             let length = line.text.chars().count() as f32;
             (sum + line.confidence * length, weight + length)
@@ -63,7 +73,20 @@ impl Side {
         if weight > 0.0 { sum / weight } else { 0.0 }
     }
 
-    pub fn no_text(&self) -> Option<QualityIssue> {
+    /// What is told about how the side was read.
+    pub fn reading(&self, image: ImageRole, mut issues: Vec<QualityIssue>) -> SideReading {
+        issues.extend(self.no_text());
+        SideReading {
+            image,
+            document: self.document,
+            rotation_degrees: self.rotation_degrees,
+            text_lines: self.lines.len() + self.zone.as_ref().map_or(0, |zone| zone.places.len()),
+            confidence: self.confidence(),
+            issues,
+        }
+    }
+
+    fn no_text(&self) -> Option<QualityIssue> {
         let none = self.lines.is_empty() && self.zone.is_none();
         none.then(|| QualityIssue::new("no_text", "No text was found", 1.0))
     }
@@ -82,15 +105,15 @@ pub fn read_side(
     picture: &RgbImage,
     outline: &Outline,
     blurred: bool,
-    charset: &Charset,
+    charsets: Charsets<'_>,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
     let corners = outline.corners.filter(|_| !outline.cut_off);
     let framed = corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
     let Some((corners, frame)) = framed else {
-        return read_whole(picture, blurred, charset, engine);
+        return read_whole(picture, blurred, charsets, engine);
     };
-    let (mut side, along) = read(frame, Look::Usual, charset, engine)?;
+    let (mut side, along) = read(frame, Look::Usual, charsets, engine)?;
     let first = first_corner(along);
     let from_top_left = |corners: Polygon| std::array::from_fn(|n| corners[(n + first) % 4]);
     side.document = Some(from_top_left(corners));
@@ -98,7 +121,7 @@ pub fn read_side(
     if side.zone.is_some() || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
-    Ok(better(side, read_whole(picture, blurred, charset, engine)?))
+    Ok(better(side, read_whole(picture, blurred, charsets, engine)?))
 }
 
 fn better(first: Side, second: Side) -> Side {
@@ -111,15 +134,15 @@ fn better(first: Side, second: Side) -> Side {
 fn read_whole(
     picture: &RgbImage,
     blurred: bool,
-    charset: &Charset,
+    charsets: Charsets<'_>,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
-    let (side, _) = read(Frame::whole(picture), Look::Usual, charset, engine)?;
+    let (side, _) = read(Frame::whole(picture), Look::Usual, charsets, engine)?;
     let (_, has_zone, characters) = side.evidence();
     if blurred || has_zone || characters >= ENOUGH_CHARACTERS {
         return Ok(side);
     }
-    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charset, engine)?;
+    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charsets, engine)?;
     Ok(better(side, thorough))
 }
 
@@ -148,9 +171,17 @@ fn first_corner(along: Point) -> usize {
         .map_or(0, |(corner, _)| corner)
 }
 
+/// What the recognisers know.
+#[derive(Clone, Copy)]
+pub struct Charsets<'a> {
+    pub latin: &'a Charset,
+    /// Where print in Arabic is to be expected: it tells how a picture stands, too.
+    pub arabic: Option<&'a Charset>,
+}
+
 struct Reader<'a> {
     frame: Frame<'a>,
-    charset: &'a Charset,
+    charsets: Charsets<'a>,
     engine: &'a mut Engine,
 }
 
@@ -158,23 +189,23 @@ struct Reader<'a> {
 fn read(
     frame: Frame<'_>,
     look: Look,
-    charset: &Charset,
+    charsets: Charsets<'_>,
     engine: &mut Engine,
 ) -> Result<(Side, Point), OcrError> {
     let mut boxes = detect(&frame, look, engine)?;
     boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
-    let mut reader = Reader { frame, charset, engine };
+    let mut reader = Reader { frame, charsets, engine };
     let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
     let trial = reading_direction(&boxes, axis, &mut reader)?;
     let mut along = trial.along;
     let mut side = reader.along(&boxes, &trial)?;
     // The recogniser reads a zone's fillers upside down as confidently as upright, and a script that it lacks
-    // as badly: then a few lines do not tell.
+    // as badly: then a few lines do not tell, where nobody asked the recogniser of that script.
     let fillers = side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS);
-    let doubted = !side.lines.is_empty() && side.confidence() < LEAST_OF_A_PAGE;
+    let doubted = charsets.arabic.is_none() && !side.lines.is_empty() && side.confidence() < LEAST_OF_A_PAGE;
     if side.zone.is_none() && (fillers || doubted) {
         let turned = [-along[0], -along[1]];
-        let other = reader.along(&boxes, &Trial { along: turned, lines: Vec::new() })?;
+        let other = reader.along(&boxes, &Trial { along: turned, ..Trial::default() })?;
         if fillers || other.evidence() > side.evidence() {
             (side, along) = (other, turned);
         }
@@ -184,12 +215,18 @@ fn read(
 
 impl Reader<'_> {
     fn read(&mut self, place: &TextBox, width: Width, keep: Keep) -> Result<Option<Recognised>, OcrError> {
-        Ok(recognise(&self.frame, place, width, keep, self.charset, self.engine)?)
+        Ok(recognise(&self.frame, place, width, keep, self.charsets.latin, self.engine)?)
+    }
+
+    /// As print in Arabic, where it is to be expected.
+    fn read_arabic(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
+        let Some(charset) = self.charsets.arabic else { return Ok(None) };
+        Ok(arabic::recognise(&self.frame, place, charset, self.engine)?)
     }
 
     fn read_print(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
         let narrowed = self.read(place, PRINT_WIDTH, Keep::Text)?;
-        if narrowed.as_ref().is_none_or(|reading| !DOUBTFUL.contains(&reading.confidence)) {
+        if narrowed.as_ref().is_none_or(|reading| !READ_AGAIN.contains(&reading.confidence)) {
             return Ok(narrowed);
         }
         let full = self.read(place, Width::InRatio, Keep::Text)?;
@@ -215,10 +252,11 @@ impl Reader<'_> {
             }
         }
         let mut lines: Vec<TextLine> = Vec::new();
+        let mut doubtful = Vec::new();
         for place in within_budget(ordinary) {
             let place = whole_line(&self.frame, &place);
             let known =
-                trial.reading(&place).filter(|reading| !DOUBTFUL.contains(&reading.confidence)).cloned();
+                trial.reading(&place).filter(|reading| !READ_AGAIN.contains(&reading.confidence)).cloned();
             let reading = match known {
                 Some(reading) => Some(reading),
                 None => self.read_print(&place)?,
@@ -226,7 +264,12 @@ impl Reader<'_> {
             let Some(reading) = reading else { continue };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });
-            } else if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
+                continue;
+            }
+            if reading.confidence < DOUBTFUL {
+                doubtful.push((place, reading.confidence));
+            }
+            if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
                 lines.push(TextLine::new(reading.text, reading.confidence, place, along));
             }
         }
@@ -235,7 +278,7 @@ impl Reader<'_> {
             lines.into_iter().partition(|line| pieces.iter().any(|piece| pairs(piece, line)));
         let mut lines = others;
         pieces.extend(joining.into_iter().map(Piece::of));
-        let zone = read_zone(&pieces, along, &self.frame, self.charset, self.engine)?;
+        let zone = read_zone(&pieces, along, &self.frame, self.charsets.latin, self.engine)?;
         if zone.is_none() {
             lines.extend(
                 pieces
@@ -248,7 +291,7 @@ impl Reader<'_> {
         let centre = [left + width / 2.0, top + height / 2.0];
         let seen = self.frame.place.direction(centre, along, width.min(height) / 4.0);
         let (place, rotation_degrees) = (self.frame.place, rotation_degrees(seen));
-        Ok(Side { lines, zone, place, rotation_degrees, document: None, sheet: None })
+        Ok(Side { lines, doubtful, zone, place, along, rotation_degrees, document: None, sheet: None })
     }
 }
 
@@ -263,29 +306,40 @@ fn pairs(piece: &Piece, line: &TextLine) -> bool {
 }
 
 /// Some lines as read in one direction.
+#[derive(Default)]
 struct Trial {
     along: Point,
     lines: Vec<(TextBox, Recognised)>,
+    /// Readings of the same lines in Arabic that are surer.
+    in_arabic: BTreeMap<usize, Recognised>,
 }
 
 impl Trial {
     fn of(lines: &[TextBox], along: Point, reader: &mut Reader<'_>) -> Result<Self, OcrError> {
-        let mut read = Vec::new();
+        let mut trial = Self { along, ..Self::default() };
         for line in lines {
             let place = line.read_along(along);
-            if let Some(reading) = reader.read(&place, PRINT_WIDTH, Keep::Text)? {
-                let decided = decides(&reading);
-                read.push((place, reading));
-                if decided {
-                    break;
-                }
+            let Some(reading) = reader.read(&place, PRINT_WIDTH, Keep::Text)? else { continue };
+            if decides(&reading) {
+                trial.lines.push((place, reading));
+                break;
             }
+            let arabic = reader.read_arabic(&place)?.filter(|arabic| arabic.confidence > reading.confidence);
+            trial.in_arabic.extend(arabic.map(|arabic| (trial.lines.len(), arabic)));
+            trial.lines.push((place, reading));
         }
-        Ok(Self { along, lines: read })
+        Ok(trial)
+    }
+
+    /// Text in Arabic read upside down may pass for text: there both directions are compared.
+    fn is_sure(&self) -> bool {
+        self.decided() || self.in_arabic.is_empty() && self.confidence() >= SURE
     }
 
     fn confidence(&self) -> f32 {
-        let (sum, weight) = self.lines.iter().fold((0.0, 0.0), |(sum, weight), (_, reading)| {
+        let surest =
+            self.lines.iter().enumerate().map(|(at, (_, latin))| self.in_arabic.get(&at).unwrap_or(latin));
+        let (sum, weight) = surest.fold((0.0, 0.0), |(sum, weight), reading| {
             // Garbage is often one confident character: longer texts count for more.
             let length = reading.text.chars().count().max(1) as f32;
             (sum + reading.confidence * length, weight + length)
@@ -314,7 +368,7 @@ fn decides(reading: &Recognised) -> bool {
 fn reading_direction(boxes: &[TextBox], axis: Point, reader: &mut Reader<'_>) -> Result<Trial, OcrError> {
     let telling = telling_lines(boxes, TELLING_LINES);
     let forward = Trial::of(&telling, axis, reader)?;
-    if telling.is_empty() || forward.confidence() >= SURE || forward.decided() {
+    if telling.is_empty() || forward.is_sure() {
         return Ok(forward);
     }
     let backward = Trial::of(&telling, [-axis[0], -axis[1]], reader)?;

@@ -127,6 +127,7 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
                 unlabelled::placed(&mut page, template, &places, &grammar);
             }
         }
+        unlabelled::beside(&mut page, &grammar);
         dates.extend(unlabelled::free_dates(&page, index, today));
         for field in parts::of(page.fields, &grammar) {
             let kept = fields.get(&field.kind).map(|(_, before)| before.fits);
@@ -144,6 +145,11 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
     Printed { fields, template, is_document }
 }
 
+/// The state (ICAO 9303) that issued the document, as its titles say.
+pub fn issuer_in_titles(sides: &[&[TextLine]]) -> Option<&'static str> {
+    Some(templates::choose(&Phrases::of(sides), &Told::default())?.country())
+}
+
 fn is_document(
     fields: &BTreeMap<Kind, (usize, VisualField)>,
     template: Option<&Template>,
@@ -157,7 +163,8 @@ fn is_document(
     let of_form = |kind: &Kind| fields.get(kind).is_some_and(|(_, field)| field.fits != Some(false));
     let numbers = [Kind::DocumentNumber, Kind::PersonalNumber];
     let number = numbers.iter().any(of_form);
-    let named = has(&[Kind::LastName, Kind::FirstName, Kind::FullName]);
+    let named = has(&[Kind::LastName, Kind::FirstName, Kind::FullName])
+        || has(&[Kind::LastNameArabic, Kind::FirstNameArabic, Kind::FullNameArabic]);
     let count = fields.len();
     match template {
         // It says what it is: its number and two facts more, or the holder's facts without the number.

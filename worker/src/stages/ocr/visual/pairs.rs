@@ -273,11 +273,14 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f
     if !(-0.8..FARTHEST_BESIDE).contains(&gap) {
         return None;
     }
-    let beside = |nearest: f32| Some(nearest + gap.max(0.0) * 0.25);
-    if (value.middle() - label.middle()).abs() < 0.6 * height {
-        return beside(0.6);
-    }
+    // Arabic reaches above and below its line, a larger value further than its label: there the two overlap.
+    let overlap = label.bottom.min(value.bottom) - label.top.max(value.top);
+    let same_row = (value.middle() - label.middle()).abs() < 0.6 * height
+        || right_to_left && overlap > 0.5 * label.height().min(value.height());
+    // Cards in Arabic alone are set so densely that the row below is as near.
+    let (beside, farther) = if right_to_left { (0.3, 0.1) } else { (0.6, 0.25) };
     // Large print in a column beside small labels is set a little lower than they are.
-    let lower = value.middle() > label.middle() && value.top < label.bottom + 0.1 * height;
-    if lower { beside(1.2) } else { None }
+    let lower = !right_to_left && value.middle() > label.middle() && value.top < label.bottom + 0.1 * height;
+    let nearest = if same_row { Some(beside) } else { lower.then_some(2.0 * beside) };
+    nearest.map(|nearest| nearest + gap.max(0.0) * farther)
 }

@@ -47,7 +47,20 @@ pub fn of(fields: Vec<VisualField>, grammar: &Grammar<'_>) -> Vec<VisualField> {
             unique.push(field);
         }
     }
+    name_beside_family_name(&mut unique);
     unique
+}
+
+/// `الاسم`, the name, is the whole of it where it stands alone, and the first names where the family name has
+/// a label of its own.
+fn name_beside_family_name(fields: &mut [VisualField]) {
+    let has = |kind: Kind| fields.iter().any(|field| field.kind == kind);
+    if has(Kind::LastNameArabic)
+        && !has(Kind::FirstNameArabic)
+        && let Some(name) = fields.iter_mut().find(|field| field.kind == Kind::FullNameArabic)
+    {
+        name.kind = Kind::FirstNameArabic;
+    }
 }
 
 fn with(field: &VisualField, kind: Kind, raw: &str, grammar: &Grammar<'_>) -> Option<VisualField> {

@@ -274,6 +274,10 @@ impl Template {
         enough.then(|| 100 * u32::from(all) + 50 * u32::from(as_told) + 10 * groups as u32 + labels as u32)
     }
 
+    pub fn country(&self) -> &str {
+        &self.country
+    }
+
     /// `MAR/national_id/2020`
     pub fn name(&self) -> String {
         format!("{}/{}/{}", self.country, self.document.as_str(), self.generation)

@@ -241,6 +241,31 @@ fn is_whole_years(from: Date, to: Date) -> bool {
     })
 }
 
+/// Arabic names to the right of Latin ones: cards in two scripts print both on one row.
+pub fn beside(page: &mut Page<'_>, grammar: &Grammar<'_>) {
+    for (latin, kind) in [(Kind::FirstName, Kind::FirstNameArabic), (Kind::LastName, Kind::LastNameArabic)] {
+        let name = page.fields.iter().find(|field| field.kind == latin);
+        let (Some(name), false) = (name.and_then(|field| page.lines.get(field.line)), page.has(kind)) else {
+            continue;
+        };
+        let on_the_row = |line: &TextLine| {
+            line.left > name.right
+                && (line.middle() - name.middle()).abs() < 0.6 * name.height().max(line.height())
+        };
+        let mut lines = page.lines.iter().enumerate().filter(|(at, line)| {
+            page.is_free(*at)
+                && line.confidence >= LEAST_CONFIDENCE
+                && is_arabic(&line.text)
+                && on_the_row(line)
+        });
+        let (Some((at, line)), None) = (lines.next(), lines.next()) else { continue };
+        let Some(value) = grammar.value(kind, &line.text) else { continue };
+        let field = VisualField::of(kind, &value, line.text.clone(), line.confidence * WITHOUT_LABEL, at);
+        page.used.push(at);
+        page.add(field);
+    }
+}
+
 /// Values at their place on the card.
 pub fn placed(page: &mut Page<'_>, template: &Template, places: &Places, grammar: &Grammar<'_>) {
     for (kind, [left, top, right, bottom]) in &template.places {

@@ -92,6 +92,27 @@ fn names_without_labels_are_told_by_their_place_on_the_card() {
 }
 
 #[test]
+fn egyptian_names_are_told_by_their_place_on_the_card() {
+    let right_aligned = |text: &str, top: f32| line(text, 960.0 - 14.0 * text.chars().count() as f32, top);
+    let lines = [
+        right_aligned("جمهورية مصر العربية", 40.0),
+        right_aligned("بطاقة تحقيق الشخصية", 95.0),
+        right_aligned("أحمد", 160.0),
+        right_aligned("محمد سيد علي", 220.0),
+        right_aligned("٥ شارع النيل", 300.0),
+        right_aligned("٢٩٠٠٥١٥٠١٠١٢٣٤", 520.0),
+    ];
+    let corners = [[0.0, 0.0], [1000.0, 0.0], [1000.0, 630.0], [0.0, 630.0]];
+    let sides = [SideText { lines: &lines, frame: Frame::of_corners(&corners) }];
+    let printed = read(&sides, &Told::default(), TODAY);
+    let value = |kind| printed.fields.get(&kind).map(|(_, field)| field.value.as_str());
+    assert!(printed.is_document);
+    assert_eq!(value(Kind::FirstNameArabic), Some("أحمد"));
+    assert_eq!(value(Kind::LastNameArabic), Some("محمد سيد علي"));
+    assert_eq!(value(Kind::PersonalNumber), Some("29005150101234"));
+}
+
+#[test]
 fn what_the_caller_says_helps_and_is_never_enough() {
     let title = line("CARTE NATIONALE D'IDENTITE", 40.0, 70.0);
     let rest = [

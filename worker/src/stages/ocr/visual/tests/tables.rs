@@ -113,6 +113,11 @@ fn documents_of_the_other_countries() {
 }
 
 #[test]
+fn documents_in_arabic_script() {
+    check_all(include_str!("arabic.txt"));
+}
+
+#[test]
 fn what_is_no_document_gives_nothing() {
     let tables = tables(include_str!("nothing.txt"));
     assert!(tables.len() >= 10);
