@@ -43,9 +43,10 @@ impl Perspective {
         [((a * x + b * y + c) / depth) as f32, ((d * x + e * y + f) / depth) as f32]
     }
 
-    /// The way back. `None` where the map flattens everything onto a line.
+    /// The way back. `None` where the map flattens everything onto a line, or the way back has no such form.
     pub fn inverse(&self) -> Option<Self> {
         let [a, b, c, d, e, f, g, h] = self.0;
+        let determinant = a * (e - f * h) - b * (d - f * g) + c * (d * h - e * g);
         // The adjugate of the 3×3 matrix, divided by its last entry.
         let last = a * e - b * d;
         let rows = [
@@ -58,7 +59,7 @@ impl Perspective {
             d * h - e * g,
             b * g - a * h,
         ];
-        (last.abs() > 1e-12).then(|| Self(rows.map(|value| value / last)))
+        (determinant.abs() > 1e-12 && last.abs() > 1e-12).then(|| Self(rows.map(|value| value / last)))
     }
 }
 

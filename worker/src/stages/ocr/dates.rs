@@ -51,6 +51,42 @@ pub fn is_date(text: &str, today: Date) -> bool {
     letters <= 16 && printed_date(text, DateKind::Birth, today).is_some()
 }
 
+/// Documents are valid for whole years, of either calendar; a few states count from the day after.
+const LONGEST_VALIDITY_YEARS: i16 = 15;
+const DAYS_BESIDE: f64 = 2.5;
+const GREGORIAN_YEAR_DAYS: f64 = 365.2425;
+const HIJRI_YEAR_DAYS: f64 = 354.367;
+
+/// Whether a document may be valid from one date to the other.
+pub fn is_validity(from: Date, to: Date) -> bool {
+    let Ok(apart) = from.until(to).map(|span| f64::from(span.get_days())) else { return false };
+    (1..=LONGEST_VALIDITY_YEARS).any(|years| {
+        let near = |days: f64| (apart - f64::from(years) * days).abs() <= DAYS_BESIDE;
+        near(GREGORIAN_YEAR_DAYS) || near(HIJRI_YEAR_DAYS)
+    })
+}
+
+/// What a text has of a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dated {
+    No,
+    /// Nothing else.
+    Alone,
+    /// With words beside it.
+    Among,
+}
+
+impl Dated {
+    pub fn of(text: &str, today: Date) -> Self {
+        if printed_date(text, DateKind::Birth, today).is_none() {
+            return Self::No;
+        }
+        let is_word = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count() >= 3;
+        let among = text.split_whitespace().any(|word| is_word(word) && !is_part_of_date(word));
+        if among { Self::Among } else { Self::Alone }
+    }
+}
+
 /// Whether a word is part of a date: figures, or a month's name.
 pub fn is_part_of_date(word: &str) -> bool {
     !tokens(word).is_empty()
@@ -318,6 +354,22 @@ mod tests {
             assert_eq!(printed_date(text, DateKind::Birth, TODAY), None, "{text}");
         }
         assert!(is_date("15.082028", TODAY) && !is_date("5188L2V", TODAY));
+    }
+
+    #[test]
+    fn documents_are_valid_for_whole_years_of_either_calendar() {
+        assert!(is_validity(date(2024, 11, 13), date(2034, 11, 12)));
+        assert!(is_validity(date(2024, 11, 13), date(2034, 7, 27)), "ten years of 354 days");
+        assert!(!is_validity(date(1991, 10, 10), date(2029, 11, 13)));
+        assert!(!is_validity(date(2024, 11, 13), date(2029, 3, 1)));
+    }
+
+    #[test]
+    fn a_place_beside_a_date_is_seen() {
+        assert_eq!(Dated::of("15/05/1990", TODAY), Dated::Alone);
+        assert_eq!(Dated::of("15 MAI 1990", TODAY), Dated::Alone);
+        assert_eq!(Dated::of("15/05/1990 RABAT", TODAY), Dated::Among);
+        assert_eq!(Dated::of("KENYAN", TODAY), Dated::No);
     }
 
     #[test]

@@ -202,7 +202,8 @@ fn read(
     // The recogniser reads a zone's fillers upside down as confidently as upright, and a script that it lacks
     // as badly: then a few lines do not tell, where nobody asked the recogniser of that script.
     let fillers = side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS);
-    let doubted = charsets.arabic.is_none() && !side.lines.is_empty() && side.confidence() < LEAST_OF_A_PAGE;
+    let told = trial.decided() || charsets.arabic.is_some() || side.lines.is_empty();
+    let doubted = !told && side.confidence() < LEAST_OF_A_PAGE;
     if side.zone.is_none() && (fillers || doubted) {
         let turned = [-along[0], -along[1]];
         let other = reader.along(&boxes, &Trial { along: turned, ..Trial::default() })?;
@@ -224,8 +225,16 @@ impl Reader<'_> {
         Ok(arabic::recognise(&self.frame, place, charset, self.engine)?)
     }
 
-    fn read_print(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
-        let narrowed = self.read(place, PRINT_WIDTH, Keep::Text)?;
+    /// `known`: as read already.
+    fn read_print(
+        &mut self,
+        place: &TextBox,
+        known: Option<Recognised>,
+    ) -> Result<Option<Recognised>, OcrError> {
+        let narrowed = match known {
+            Some(known) => Some(known),
+            None => self.read(place, PRINT_WIDTH, Keep::Text)?,
+        };
         if narrowed.as_ref().is_none_or(|reading| !READ_AGAIN.contains(&reading.confidence)) {
             return Ok(narrowed);
         }
@@ -255,12 +264,7 @@ impl Reader<'_> {
         let mut doubtful = Vec::new();
         for place in within_budget(ordinary) {
             let place = whole_line(&self.frame, &place);
-            let known =
-                trial.reading(&place).filter(|reading| !READ_AGAIN.contains(&reading.confidence)).cloned();
-            let reading = match known {
-                Some(reading) => Some(reading),
-                None => self.read_print(&place)?,
-            };
+            let reading = self.read_print(&place, trial.reading(&place).cloned())?;
             let Some(reading) = reading else { continue };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });

@@ -81,11 +81,6 @@ impl Kind {
         )
     }
 
-    /// Whether its value is words, as titles are.
-    pub const fn is_words(self) -> bool {
-        self.is_latin_name() || matches!(self, Self::Authority | Self::Address | Self::PlaceOfBirth)
-    }
-
     pub const fn is_date(self) -> bool {
         matches!(self, Self::DateOfBirth | Self::IssueDate | Self::ExpiryDate)
     }
@@ -198,7 +193,9 @@ impl Dictionary {
         (1..=MOST_SCRAPS).find_map(|scraps| {
             let (before, label) = words.split_at_checked(scraps)?;
             let short = before.iter().all(|(_, word)| word.chars().count() <= LONGEST_SCRAP);
-            let rest = line.get(label.first()?.0..)?;
+            let (scraps, rest) = line.split_at_checked(label.first()?.0)?;
+            // `Old passport No`, `WIFE first name` are other labels.
+            let short = short && !scraps.contains(char::is_uppercase);
             let found = (short && label.len() > 1).then(|| self.whole(rest)).flatten()?;
             (found.likeness > LEAST_LIKENESS_BEHIND).then_some(found)
         })

@@ -138,8 +138,9 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
     }
     let rule = template.and_then(|template| template.unlabelled_dates.as_ref());
     if let Some(rule) = rule.filter(|rule| !rule.order.iter().any(|kind| fields.contains_key(kind))) {
-        let told = unlabelled::dates(dates, rule, today).into_iter();
-        fields.extend(told.map(|(side, field)| (field.kind, (side, field))));
+        for (side, field) in unlabelled::dates(dates, rule, today) {
+            fields.entry(field.kind).or_insert((side, field));
+        }
     }
     let is_document = is_document(&fields, template, &phrases);
     Printed { fields, template, is_document }

@@ -5,13 +5,15 @@ use super::folding::is_arabic;
 use super::labels::{Dictionary, Found, Kind};
 use super::titles::Phrases;
 use super::values::Grammar;
-use crate::stages::ocr::dates::is_date;
+use crate::stages::ocr::dates::Dated;
 use crate::stages::ocr::lines::TextLine;
 
 /// Below this a line is noise (or a script that the recogniser lacks, such as Arabic).
 pub const LEAST_CONFIDENCE: f32 = 0.6;
 /// In line heights: how far below its label a value begins, at most.
 const FARTHEST_BELOW: f32 = 1.9;
+/// How far beside a place of birth its date stands.
+const FARTHEST_HALF: f32 = 20.0;
 /// How far before what was seen of its label.
 const FARTHEST_BEFORE: f32 = 6.0;
 /// How far beside its label.
@@ -72,7 +74,8 @@ impl<'a> Page<'a> {
                 let Some(printed) = inline_value else { continue };
                 let kind = kind_of(*kind, printed);
                 // `RESIDENCE PERMIT` is no residence.
-                if kind.is_words() && self.titles.get(at) == Some(&true) {
+                let titled = self.titles.get(at) == Some(&true);
+                if kind == Kind::Address && titled && !printed.contains(|c: char| c.is_ascii_digit()) {
                     continue;
                 }
                 let Some(value) = grammar.value(kind, printed) else { continue };
@@ -105,15 +108,16 @@ impl<'a> Page<'a> {
             let Some(line) = self.lines.get(pair.value) else { continue };
             // A bilingual label has a value in each script.
             let side = (pair.label, is_arabic(&line.text));
-            let half = match pair.kind {
-                Kind::BirthDateAndPlace => self.other_half(line, grammar),
-                _ => None,
-            };
-            let alone = half.is_none() && grammar.value(pair.kind, &line.text).is_none();
-            if alone && pair.kind == Kind::BirthDateAndPlace {
+            if known || self.used.contains(&pair.value) || served.contains(&side) {
                 continue;
             }
-            if known || self.used.contains(&pair.value) || served.contains(&side) {
+            let half = match pair.kind {
+                Kind::BirthDateAndPlace => self.other_half(pair.label, line, grammar),
+                _ => None,
+            };
+            // A place without its date.
+            let is_half = half.is_none() && grammar.value(pair.kind, &line.text).is_none();
+            if pair.kind == Kind::BirthDateAndPlace && is_half {
                 continue;
             }
             self.used.push(pair.value);
@@ -155,17 +159,19 @@ impl<'a> Page<'a> {
                     continue;
                 }
                 let kind = kind_of(*kind, &candidate.text);
-                if kind.is_words() && self.titles.get(of) == Some(&true) {
+                let is_text = kind.is_latin_name() || kind == Kind::Authority;
+                if self.titles.get(of) == Some(&true) && is_text {
                     continue;
                 }
                 let Some(distance) =
-                    self.lines.get(at).and_then(|line| distance(line, candidate, *right_to_left))
+                    self.lines.get(at).and_then(|line| distance(line, candidate, *right_to_left, kind))
                 else {
                     continue;
                 };
                 let value = grammar.value(kind, &candidate.text);
                 let other_form = value.as_ref().is_some_and(|value| value.fits == Some(false));
-                let half = kind == Kind::BirthDateAndPlace && self.other_half(candidate, grammar).is_some();
+                let half =
+                    kind == Kind::BirthDateAndPlace && self.other_half(at, candidate, grammar).is_some();
                 if kind == Kind::Ignored || value.is_some() || half {
                     let distance = distance + if other_form { OTHER_FORM_PENALTY } else { 0.0 };
                     pairs.push(Pair { distance, kind, likeness: *likeness, label: at, value: of });
@@ -192,19 +198,37 @@ impl<'a> Page<'a> {
         below.min_by(|a, b| a.1.middle().total_cmp(&b.1.middle()))
     }
 
-    /// Of a date and a place of birth in two lines, either first: the one below or beside.
-    fn other_half(&self, first: &TextLine, grammar: &Grammar<'_>) -> Option<usize> {
+    /// Of a date and a place of birth in two lines, either first: the other one, beside or below. What has a
+    /// label of its own at its left is another field.
+    fn other_half(&self, label: usize, first: &TextLine, grammar: &Grammar<'_>) -> Option<usize> {
+        let date = |line: &TextLine| Dated::of(&line.text, grammar.today);
         let is_place = |line: &TextLine| grammar.value(Kind::PlaceOfBirth, &line.text).is_some();
-        let is_date = |line: &TextLine| is_date(&line.text, grammar.today);
-        let wanted =
-            |line: &TextLine| line.confidence >= LEAST_CONFIDENCE && (is_place(line) || is_date(line));
-        let fits = |line: &TextLine| is_date(first) && is_place(line) || is_place(first) && is_date(line);
-        let beside = |(at, line): &(usize, &TextLine)| {
-            let level = (line.middle() - first.middle()).abs() < 0.8 * first.height().max(line.height());
-            level && line.left > first.right && self.is_free(*at) && fits(line)
+        let wanted = match date(first) {
+            Dated::Alone => None,
+            Dated::No if is_place(first) => Some(Dated::Alone),
+            _ => return None,
         };
-        let below = self.nearest_below(first, wanted).filter(|(_, line)| fits(line));
-        below.or_else(|| self.lines.iter().enumerate().find(beside)).map(|(at, _)| at)
+        let fits = |line: &TextLine| match wanted {
+            Some(wanted) => date(line) == wanted,
+            None => date(line) == Dated::No && is_place(line),
+        };
+        let level = |one: &TextLine, other: &TextLine| {
+            (one.middle() - other.middle()).abs() < 0.8 * one.height().max(other.height())
+        };
+        let labelled = |line: &TextLine| {
+            self.found.iter().zip(self.lines).enumerate().any(|(at, (labels, other))| {
+                at != label && !labels.is_empty() && other.right < line.right && level(other, line)
+            })
+        };
+        let taken = |line: &TextLine| line.confidence >= LEAST_CONFIDENCE && fits(line) && !labelled(line);
+        // Of what stands beside a place only a date is sure to belong to it.
+        let beside = self.lines.iter().enumerate().filter(|(at, line)| {
+            let gap = line.left - first.right;
+            let near = gap > 0.0 && gap < FARTHEST_HALF * first.height().max(line.height());
+            wanted.is_some() && near && level(first, line) && self.is_free(*at) && taken(line)
+        });
+        let beside = beside.min_by(|a, b| a.1.left.total_cmp(&b.1.left));
+        beside.or_else(|| self.nearest_below(first, taken)).map(|(at, _)| at)
     }
 
     /// The lines directly below a value that belong to it, left edges aligned.
@@ -250,7 +274,9 @@ struct Pair {
 }
 
 /// How far a value is from its label in line heights; `None` where it cannot belong to it.
-fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f32> {
+fn distance(label: &TextLine, value: &TextLine, right_to_left: bool, kind: Kind) -> Option<f32> {
+    // Any text can be what belongs to nobody: there only the usual places count.
+    let strict = right_to_left || kind == Kind::Ignored;
     let height = label.height().max(value.height() * 0.6);
     let below = (value.top - label.bottom) / height;
     // Behind an Arabic label a value stands to the left, and below it right edges meet.
@@ -267,7 +293,7 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f
     // Of a small label its end alone may have been seen.
     let common = value.right.min(label.right) - value.left.max(label.left);
     let beneath = (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom;
-    if beneath && !right_to_left && (-FARTHEST_BEFORE..0.0).contains(&indent) && common > height {
+    if beneath && !strict && (-FARTHEST_BEFORE..0.0).contains(&indent) && common > height {
         return Some(1.0 + below.max(0.0) + indent.abs() * 0.25);
     }
     if !(-0.8..FARTHEST_BESIDE).contains(&gap) {
@@ -279,8 +305,8 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool) -> Option<f
         || right_to_left && overlap > 0.5 * label.height().min(value.height());
     // Cards in Arabic alone are set so densely that the row below is as near.
     let (beside, farther) = if right_to_left { (0.3, 0.1) } else { (0.6, 0.25) };
-    // Large print in a column beside small labels is set a little lower than they are.
-    let lower = !right_to_left && value.middle() > label.middle() && value.top < label.bottom + 0.1 * height;
+    // In a column beside small labels values are set a little lower than they are.
+    let lower = !strict && value.middle() > label.middle() && value.top < label.bottom - 0.1 * height;
     let nearest = if same_row { Some(beside) } else { lower.then_some(2.0 * beside) };
     nearest.map(|nearest| nearest + gap.max(0.0) * farther)
 }

@@ -3,13 +3,9 @@
 
 use super::labels::Kind;
 use super::{Printed, SideText, VisualField};
-use crate::stages::ocr::dates::{DateKind, is_date, printed_date};
-use jiff::Span;
+use crate::stages::ocr::dates::{DateKind, is_date, is_validity, printed_date};
 use jiff::civil::Date;
 
-/// Documents are valid for whole years; a few states count from the day after, or to the end of a month.
-const LONGEST_VALIDITY_YEARS: i64 = 15;
-const DAYS_BESIDE: i32 = 2;
 const LEAST_CONFIDENCE: f32 = 0.75;
 /// What no label announces is less sure.
 const WITHOUT_LABEL: f32 = 0.9;
@@ -32,13 +28,7 @@ pub fn take(
             let date = printed_date(&line.text, DateKind::Issue, today);
             let date = date.filter(|_| line.confidence >= LEAST_CONFIDENCE && is_date(&line.text, today));
             let Some(date) = date else { continue };
-            let is_issue = date > birth
-                && date <= today
-                && (1..=LONGEST_VALIDITY_YEARS).any(|years| {
-                    let ends = date.checked_add(Span::new().years(years)).ok();
-                    ends.and_then(|ends| ends.until(expiry).ok())
-                        .is_some_and(|apart| apart.get_days().abs() <= DAYS_BESIDE)
-                });
+            let is_issue = date > birth && date <= today && is_validity(date, expiry);
             if is_issue {
                 found.push((side, at, line.confidence, date));
             }

@@ -8,7 +8,7 @@ use super::labels::Kind;
 use super::pairs::Page;
 use super::templates::{Template, UnlabelledDates, UnlabelledNames};
 use super::values::{Grammar, is_name};
-use crate::stages::ocr::dates::{DateKind, is_date, printed_date};
+use crate::stages::ocr::dates::{DateKind, is_date, is_validity, printed_date};
 use crate::stages::ocr::letters::western_digits;
 use crate::stages::ocr::lines::TextLine;
 use jiff::civil::Date;
@@ -189,10 +189,6 @@ pub fn free_dates(page: &Page<'_>, side: usize, today: Date) -> Vec<FreeDate> {
     .collect()
 }
 
-/// Documents are valid for so many years at most; a few states count from the day after.
-const LONGEST_VALIDITY_YEARS: i16 = 15;
-const DAYS_BESIDE: i32 = 2;
-
 /// Dates that no label announces, on all sides together, where there are exactly as many as the template
 /// expects, or one more that can only be that of issue, and their distances are possible.
 pub fn dates(mut found: Vec<FreeDate>, rule: &UnlabelledDates, today: Date) -> Vec<(usize, VisualField)> {
@@ -222,23 +218,16 @@ fn is_possible(rule: &UnlabelledDates, order: &[Kind], found: &[FreeDate], today
         (Some(issue), Some(expiry)) => {
             let years = expiry.year() - issue.year();
             let expected = match rule.valid_years.as_slice() {
-                [] => is_whole_years(issue, expiry),
+                [] => is_validity(issue, expiry),
                 years_known => years_known.contains(&years),
             };
             issue <= today && expected
         }
         // Whole years apart they are the beginning and the end of a validity.
-        (None, Some(expiry)) => birth.is_none_or(|birth| !is_whole_years(birth, expiry)),
+        (None, Some(expiry)) => birth.is_none_or(|birth| !is_validity(birth, expiry)),
         _ => true,
     };
     valid && birth.is_none_or(|birth| birth <= today)
-}
-
-fn is_whole_years(from: Date, to: Date) -> bool {
-    (1..=LONGEST_VALIDITY_YEARS).any(|years| {
-        let ends = from.checked_add(jiff::Span::new().years(years)).ok();
-        ends.and_then(|ends| ends.until(to).ok()).is_some_and(|apart| apart.get_days().abs() <= DAYS_BESIDE)
-    })
 }
 
 /// Arabic names to the right of Latin ones: cards in two scripts print both on one row.

@@ -152,7 +152,8 @@ pub fn normalised(kind: Kind, printed: &str, today: Date) -> Option<String> {
 fn is_specimen_mark(text: &str) -> bool {
     const MARK: &str = "SPECIMEN";
     let text = letters::plain(text);
-    text.len() >= 3 && MARK.contains(text.as_str())
+    // Its end alone may be a name: IMEN, ÇİMEN.
+    text.len() >= 3 && MARK.starts_with(text.as_str()) || text.len() >= 6 && MARK.contains(text.as_str())
 }
 
 /// Whether a text may be a person's name: words of letters, written as names are, and few of them.
@@ -252,6 +253,7 @@ mod tests {
             (Kind::FirstName, "ADIL BƏKIR OğLU", "Adil Bəkir Oğlu"),
             (Kind::DateOfBirth, "14.08.1994", "1994-08-14"),
             (Kind::ExpiryDate, "15.082028", "2028-08-15"),
+            (Kind::FirstName, "IMEN", "Imen"),
             (Kind::Gender, "K/M", "M"),
             (Kind::Gender, "M-M", "M"),
             (Kind::Gender, "K/F", "F"),
@@ -268,6 +270,12 @@ mod tests {
         ] {
             assert_eq!(value(kind, text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn the_mark_of_specimens_is_no_value_and_names_are_no_mark() {
+        assert!(["SPECIMEN", "SPEC", "PECIMEN"].into_iter().all(is_specimen_mark));
+        assert!(!["IMEN", "ÇİMEN", "MEN"].into_iter().any(is_specimen_mark));
     }
 
     #[test]
