@@ -124,14 +124,14 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
 fn archive(path: &Path, rows: usize) -> anyhow::Result<()> {
     let mut zip = zip::ZipWriter::new(std::fs::File::create(path)?);
     let options = zip::write::SimpleFileOptions::default().large_file(true);
-    for (name, width, height) in [("front.jpg", 1280, 720), ("selfie.jpg", 640, 640)] {
+    for (name, width, height) in [("front.png", 1280, 720), ("selfie.png", 640, 640)] {
         zip.start_file(name, options)?;
-        zip.write_all(&pictures::plain_jpeg(width, height))?;
+        zip.write_all(&pictures::plain(width, height))?;
     }
     zip.start_file("manifest.jsonl", options)?;
     for row in 0..rows {
-        let line = json!({ "custom_id": format!("row-{row}"), "document_front": "zip:front.jpg",
-            "selfie": "zip:selfie.jpg" });
+        let line = json!({ "custom_id": format!("row-{row}"), "document_front": "zip:front.png",
+            "selfie": "zip:selfie.png" });
         writeln!(zip, "{line}")?;
     }
     zip.finish()?;
