@@ -184,10 +184,12 @@ fn is_broken(word: &str) -> bool {
     turns > 1 || turns == 1 && begins_small
 }
 
+/// Without the marks of its label or of the ground at its ends.
 fn arabic_name(text: &str) -> Option<String> {
-    let folded = letters::arabic_folded(text);
-    let other = text.chars().any(char::is_alphanumeric) && text.chars().any(|c| c.is_ascii_alphanumeric());
-    (folded.chars().count() >= 2 && !other).then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
+    let other = text.chars().any(|c| c.is_ascii_alphabetic() || c.is_numeric());
+    let name = text.trim_matches(|c: char| !c.is_alphabetic());
+    let letters = letters::arabic_folded(name).chars().count();
+    (letters >= 2 && !other).then(|| name.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// `M`, `F` or `X`. Where two languages are parted by a slash (`K/M`), the last one counts: it is
@@ -254,6 +256,7 @@ mod tests {
             (Kind::DateOfBirth, "14.08.1994", "1994-08-14"),
             (Kind::ExpiryDate, "15.082028", "2028-08-15"),
             (Kind::FirstName, "IMEN", "Imen"),
+            (Kind::LastNameArabic, "لحلو  العلوي :", "لحلو العلوي"),
             (Kind::Gender, "K/M", "M"),
             (Kind::Gender, "M-M", "M"),
             (Kind::Gender, "K/F", "F"),
@@ -283,6 +286,7 @@ mod tests {
         for (kind, text) in [
             (Kind::LastName, "14.08.1994"),
             (Kind::LastName, "C19389564"),
+            (Kind::FirstNameArabic, "زنقة ١٢"),
             (Kind::LastName, "jLsÖ aaB"),
             (Kind::LastName, "a b c d"),
             (Kind::FirstName, "+212 600"),
