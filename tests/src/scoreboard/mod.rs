@@ -183,7 +183,8 @@ impl Plan {
         // The conditions in the innermost loop: whoever looks early sees all of them.
         for number in 0..options.per {
             for design in 0..designs.len() {
-                let seed = options.seed + number;
+                // Another seed for each: `random` is drawn from it, and one draw is one size and one light.
+                let seed = options.seed + number * designs.len() as u64 + design as u64;
                 jobs.extend((0..conditions.len()).map(|condition| Job::Generated {
                     design,
                     condition,
