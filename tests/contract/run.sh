@@ -16,7 +16,8 @@ cache=${TXID_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/txid}
 examples=${1:-8}
 
 venv=$cache/venvs/contract-$(sha256sum "$here/requirements.txt" | cut -c1-12)
-if [ ! -e "$venv/ready" ]; then
+# Its programs name the folder that they were installed in: a cache that came from elsewhere is installed anew.
+if [ ! -e "$venv/ready" ] || ! "$venv/bin/st" --version >/dev/null 2>&1; then
     rm -rf "$venv"
     "${PYTHON:-python3}" -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements.txt"

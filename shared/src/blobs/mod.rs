@@ -64,6 +64,8 @@ impl Blobs {
                     .with_access_key_id(settings.s3_access_key_id.reveal())
                     .with_secret_access_key(settings.s3_secret_access_key.reveal());
             }
+            // Whoever comes here first: the client speaks TLS.
+            crate::use_ring_for_tls();
             let prefix = prefix.trim_matches('/');
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
             return Ok(Self { store: Arc::new(builder.build()?), prefix, folder: None });

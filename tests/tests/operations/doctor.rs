@@ -94,6 +94,13 @@ async fn a_whole_installation_is_well_and_each_broken_dependency_has_its_own_lin
         let variable = format!("TXID__{}", key.to_uppercase().replace('.', "__"));
         space.set(key, settings.get(&variable).map_or("", String::as_str));
     }
+    // The chart's default; nobody listens there.
+    space.set("blobs.s3_endpoint", "http://127.0.0.1:1");
+    space.set("blobs.url", "s3://nowhere");
+    assert_only_broken(&space, &whole, &["object store", "key shares"]);
+    space.set("blobs.url", settings.get("TXID__BLOBS__URL").map_or("", String::as_str));
+    space.set("blobs.s3_endpoint", "");
+
     space.set("models.cache", &nowhere);
     assert_only_broken(&space, &whole, &["models", "onnx runtime"]);
     space.set("models.cache", "");

@@ -12,6 +12,8 @@ use crate::stages::ocr::lines::TextLine;
 pub const LEAST_CONFIDENCE: f32 = 0.6;
 /// In line heights: how far below its label a value begins, at most.
 const FARTHEST_BELOW: f32 = 1.9;
+/// How tall print is, in the height of most lines.
+const TALLEST: f32 = 3.0;
 /// How far beside a place of birth its date stands.
 const FARTHEST_HALF: f32 = 20.0;
 /// How far before what was seen of its label.
@@ -30,6 +32,8 @@ pub struct Page<'a> {
     pub used: Vec<usize>,
     /// By line: whether it is part of a title.
     pub titles: Vec<bool>,
+    /// By line: whether its letters are so tall that it lies across the document, as a watermark does.
+    marks: Vec<bool>,
     pub fields: Vec<VisualField>,
 }
 
@@ -43,7 +47,11 @@ impl<'a> Page<'a> {
                 })
                 .collect();
         let titles = (0..lines.len()).map(|line| phrases.is_title(side, line)).collect();
-        Self { lines, found, used: Vec::new(), titles, fields: Vec::new() }
+        let mut heights: Vec<f32> = lines.iter().map(TextLine::height).collect();
+        heights.sort_by(f32::total_cmp);
+        let usual = heights.get(heights.len() / 2).copied().unwrap_or_default();
+        let marks = lines.iter().map(|line| line.height() > TALLEST * usual).collect();
+        Self { lines, found, used: Vec::new(), titles, marks, fields: Vec::new() }
     }
 
     pub fn has(&self, kind: Kind) -> bool {
@@ -54,7 +62,12 @@ impl<'a> Page<'a> {
     pub fn is_free(&self, line: usize) -> bool {
         self.found.get(line).is_some_and(Vec::is_empty)
             && !self.titles.get(line).copied().unwrap_or(false)
+            && !self.is_mark(line)
             && !self.used.contains(&line)
+    }
+
+    fn is_mark(&self, line: usize) -> bool {
+        self.marks.get(line).copied().unwrap_or(false)
     }
 
     pub fn add(&mut self, field: VisualField) {
@@ -155,7 +168,11 @@ impl<'a> Page<'a> {
             };
             for (of, candidate) in self.lines.iter().enumerate() {
                 let labelled = self.found.get(of).is_some_and(|labels| !labels.is_empty());
-                if labelled || candidate.confidence < LEAST_CONFIDENCE || self.used.contains(&of) {
+                if labelled
+                    || candidate.confidence < LEAST_CONFIDENCE
+                    || self.used.contains(&of)
+                    || self.is_mark(of)
+                {
                     continue;
                 }
                 let kind = kind_of(*kind, &candidate.text);

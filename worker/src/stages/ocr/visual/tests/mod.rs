@@ -201,3 +201,18 @@ fn large_print_beside_small_labels_may_stand_lower() {
     assert_eq!(value_of(&found, Kind::Address), Some("124 IMPASSE DES LILAS, 31000 LILLE"));
     assert_eq!(value_of(&found, Kind::IssueDate), Some("2024-11-13"));
 }
+
+#[test]
+fn what_lies_across_the_document_is_no_value() {
+    let mut lines = vec![
+        line("Surname", 20.0, 100.0),
+        line("Given names", 20.0, 200.0),
+        line("GRACE", 20.0, 240.0),
+        line("Date of birth", 20.0, 300.0),
+        line("10/10/1991", 20.0, 340.0),
+    ];
+    lines.push(TextLine::for_test("MEN", [30.0, 132.0, 300.0, 260.0]));
+    let found = fields(&lines, TODAY);
+    assert_eq!(value_of(&found, Kind::LastName), None);
+    assert_eq!(value_of(&found, Kind::FirstName), Some("Grace"));
+}
