@@ -2,6 +2,7 @@
 
 pub mod allowance;
 pub mod api;
+pub mod arabic;
 pub mod blobs;
 pub mod clock;
 pub mod conclude;

@@ -14,6 +14,7 @@ use super::side::Side;
 use super::visual;
 use crate::inference::{Engine, InferenceError, Model};
 use txid_imaging::{RgbImage, luminance};
+use txid_shared::arabic;
 use txid_shared::documents::{SUPPORTED, SupportedCountry, supported_country};
 use txid_shared::words::ImageRole;
 
@@ -27,6 +28,8 @@ const MOST_WIDTH_PX: u32 = 1600;
 const LATIN_WORD: char = '¤';
 /// Below this it is no text, or text that nobody could read.
 const LEAST_CONFIDENCE: f32 = 0.5;
+/// From this on nobody else is asked.
+const SURE: f32 = 0.9;
 /// Added to the deviation of a crop's brightness, so that empty paper does not become noise.
 const LEAST_DEVIATION: f32 = 4.0;
 
@@ -81,6 +84,13 @@ pub fn read_doubtful(
     Ok(())
 }
 
+/// A line that is in Arabic beyond doubt and in nothing else, as it is typed, and the confidence.
+pub fn sure(reading: Recognised) -> Option<(String, f32)> {
+    let line = logical(&reading.text);
+    let beyond_doubt = reading.confidence >= SURE && !line.contains(LATIN_WORD);
+    (beyond_doubt && line.chars().any(arabic::is_letter)).then_some((line, reading.confidence))
+}
+
 /// In the order in which the picture has it, from left to right. `None` where the box has no area.
 pub fn recognise(
     frame: &Frame<'_>,
@@ -128,8 +138,8 @@ fn logical(on_paper: &str) -> String {
 /// How many characters at the beginning are a number: digits, and single marks between two of them. A dash
 /// parts Arabic-Indic numbers.
 fn number_length(text: &[char]) -> usize {
-    let indic = text.first().is_some_and(|c| is_arabic_digit(*c));
-    let of_its_kind = |c: &char| if indic { is_arabic_digit(*c) } else { c.is_ascii_digit() };
+    let indic = text.first().is_some_and(|c| arabic::is_digit(*c));
+    let of_its_kind = |c: &char| if indic { arabic::is_digit(*c) } else { c.is_ascii_digit() };
     let joins = |c: &char| matches!(c, '/' | '.' | ':' | '،') || *c == '-' && !indic;
     let is_digit = |at: usize| text.get(at).is_some_and(of_its_kind);
     let is_mark = |at: usize| text.get(at).is_some_and(joins);
@@ -140,12 +150,8 @@ fn number_length(text: &[char]) -> usize {
     length
 }
 
-const fn is_arabic_digit(c: char) -> bool {
-    matches!(c, '\u{660}'..='\u{669}')
-}
-
 const fn is_of_the_script(c: char) -> bool {
-    matches!(c, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}') || is_arabic_digit(c)
+    arabic::is_letter(c) || arabic::is_digit(c)
 }
 
 fn without_latin(line: &str) -> String {

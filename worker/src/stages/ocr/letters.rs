@@ -1,6 +1,8 @@
 //! Latin letters with marks: what they are without them, and how ICAO 9303 (part 3, section 6)
 //! spells them in a machine-readable zone.
 
+use txid_shared::arabic;
+
 /// The capital letter A to Z or digit under a letter with marks; `None` for anything else.
 pub fn plain_letter(letter: char) -> Option<char> {
     let upper = letter.to_uppercase().next().unwrap_or(letter);
@@ -70,21 +72,15 @@ fn spelled(text: &str, special: impl Fn(char) -> Option<&'static str>) -> String
     words
 }
 
-/// Arabic letters with their forms made one (alef with and without hamza, final forms of ya and ta),
-/// short vowels and the stretching line dropped, one space between words; everything else dropped.
+/// Arabic letters with their forms made one ([`arabic::plain_letter`]), short vowels and the stretching line dropped,
+/// one space between words; everything else dropped.
 pub fn arabic_folded(text: &str) -> String {
     let mut words = String::new();
     for letter in text.chars() {
-        match letter {
-            'أ' | 'إ' | 'آ' | 'ٱ' => words.push('ا'),
-            'ى' | 'ی' => words.push('ي'),
-            'ة' => words.push('ه'),
-            'ؤ' => words.push('و'),
-            'ئ' => words.push('ي'),
-            '\u{64b}'..='\u{65f}' | '\u{640}' | '\u{670}' => {}
-            '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' => words.push(letter),
-            _ if !words.is_empty() && !words.ends_with(' ') => words.push(' '),
-            _ => {}
+        if arabic::is_letter(letter) {
+            words.push(arabic::plain_letter(letter));
+        } else if !arabic::is_mark(letter) && !words.is_empty() && !words.ends_with(' ') {
+            words.push(' ');
         }
     }
     words.truncate(words.trim_end().len());

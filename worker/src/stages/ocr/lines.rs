@@ -34,6 +34,11 @@ impl TextLine {
         (self.top + self.bottom) / 2.0
     }
 
+    /// Whether both stand on one row; `slack` is in heights of the larger one.
+    pub fn is_level_with(&self, other: &Self, slack: f32) -> bool {
+        (self.middle() - other.middle()).abs() < slack * self.height().max(other.height())
+    }
+
     #[cfg(test)]
     pub fn for_test(text: &str, [left, top, right, bottom]: [f32; 4]) -> Self {
         let place = TextBox {

@@ -1,6 +1,7 @@
 //! Text as labels and titles are compared: without case and marks, a few letters misread.
 
 use crate::stages::ocr::letters::{arabic_folded, edit_distance, plain};
+use txid_shared::arabic;
 
 /// Words without marks, each with the byte at which it begins in the line.
 pub fn words(line: &str) -> Vec<(usize, String)> {
@@ -20,7 +21,8 @@ pub fn words(line: &str) -> Vec<(usize, String)> {
                 inside = true;
             }
             (true, _) => {
-                inside = inside && (matches!(character, '\'' | '’' | '‘' | '`') || is_arabic_mark(character));
+                inside =
+                    inside && (matches!(character, '\'' | '’' | '‘' | '`') || arabic::is_mark(character));
             }
         }
     }
@@ -33,11 +35,7 @@ pub fn folded(text: &str) -> String {
 }
 
 pub fn is_arabic(text: &str) -> bool {
-    text.chars().any(|c| matches!(c, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}'))
-}
-
-const fn is_arabic_mark(c: char) -> bool {
-    matches!(c, '\u{64b}'..='\u{65f}' | '\u{640}' | '\u{670}')
+    text.chars().any(arabic::is_letter)
 }
 
 pub fn is_field_number(word: &str) -> bool {

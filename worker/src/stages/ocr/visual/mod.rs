@@ -110,6 +110,7 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
     let template = templates::choose(&phrases, told);
     let grammar = Grammar { template, today };
     let dictionary = template.map_or(Dictionary::general(), |template| &template.dictionary);
+    let by_order = template.and_then(|template| template.unlabelled_dates.as_ref());
     let mut fields: BTreeMap<Kind, (usize, VisualField)> = BTreeMap::new();
     let mut dates = Vec::new();
     for (index, side) in sides.iter().enumerate() {
@@ -128,7 +129,9 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
             }
         }
         unlabelled::beside(&mut page, &grammar);
-        dates.extend(unlabelled::free_dates(&page, index, today));
+        if by_order.is_some() {
+            dates.extend(unlabelled::free_dates(&page, index, today));
+        }
         for field in parts::of(page.fields, &grammar) {
             let kept = fields.get(&field.kind).map(|(_, before)| before.fits);
             if kept.is_none() || kept == Some(Some(false)) && field.fits == Some(true) {
@@ -136,8 +139,7 @@ pub fn read(sides: &[SideText<'_>], told: &Told<'_>, today: Date) -> Printed {
             }
         }
     }
-    let rule = template.and_then(|template| template.unlabelled_dates.as_ref());
-    if let Some(rule) = rule.filter(|rule| !rule.order.iter().any(|kind| fields.contains_key(kind))) {
+    if let Some(rule) = by_order.filter(|rule| !rule.order.iter().any(|kind| fields.contains_key(kind))) {
         for (side, field) in unlabelled::dates(dates, rule, today) {
             fields.entry(field.kind).or_insert((side, field));
         }

@@ -124,10 +124,7 @@ impl<'a> Page<'a> {
             if known || self.used.contains(&pair.value) || served.contains(&side) {
                 continue;
             }
-            let half = match pair.kind {
-                Kind::BirthDateAndPlace => self.other_half(pair.label, line, grammar),
-                _ => None,
-            };
+            let half = pair.half.filter(|half| !self.used.contains(half));
             // A place without its date.
             let is_half = half.is_none() && grammar.value(pair.kind, &line.text).is_none();
             if pair.kind == Kind::BirthDateAndPlace && is_half {
@@ -187,11 +184,13 @@ impl<'a> Page<'a> {
                 };
                 let value = grammar.value(kind, &candidate.text);
                 let other_form = value.as_ref().is_some_and(|value| value.fits == Some(false));
-                let half =
-                    kind == Kind::BirthDateAndPlace && self.other_half(at, candidate, grammar).is_some();
-                if kind == Kind::Ignored || value.is_some() || half {
+                let half = match kind {
+                    Kind::BirthDateAndPlace => self.other_half(at, candidate, grammar),
+                    _ => None,
+                };
+                if kind == Kind::Ignored || value.is_some() || half.is_some() {
                     let distance = distance + if other_form { OTHER_FORM_PENALTY } else { 0.0 };
-                    pairs.push(Pair { distance, kind, likeness: *likeness, label: at, value: of });
+                    pairs.push(Pair { distance, kind, likeness: *likeness, label: at, value: of, half });
                 }
             }
         }
@@ -220,18 +219,15 @@ impl<'a> Page<'a> {
     fn other_half(&self, label: usize, first: &TextLine, grammar: &Grammar<'_>) -> Option<usize> {
         let date = |line: &TextLine| Dated::of(&line.text, grammar.today);
         let is_place = |line: &TextLine| grammar.value(Kind::PlaceOfBirth, &line.text).is_some();
-        let wanted = match date(first) {
-            Dated::Alone => None,
-            Dated::No if is_place(first) => Some(Dated::Alone),
+        let seeks_date = match date(first) {
+            Dated::Alone => false,
+            Dated::No if is_place(first) => true,
             _ => return None,
         };
-        let fits = |line: &TextLine| match wanted {
-            Some(wanted) => date(line) == wanted,
-            None => date(line) == Dated::No && is_place(line),
+        let fits = |line: &TextLine| {
+            if seeks_date { date(line) == Dated::Alone } else { date(line) == Dated::No && is_place(line) }
         };
-        let level = |one: &TextLine, other: &TextLine| {
-            (one.middle() - other.middle()).abs() < 0.8 * one.height().max(other.height())
-        };
+        let level = |one: &TextLine, other: &TextLine| one.is_level_with(other, 0.8);
         let labelled = |line: &TextLine| {
             self.found.iter().zip(self.lines).enumerate().any(|(at, (labels, other))| {
                 at != label && !labels.is_empty() && other.right < line.right && level(other, line)
@@ -242,7 +238,7 @@ impl<'a> Page<'a> {
         let beside = self.lines.iter().enumerate().filter(|(at, line)| {
             let gap = line.left - first.right;
             let near = gap > 0.0 && gap < FARTHEST_HALF * first.height().max(line.height());
-            wanted.is_some() && near && level(first, line) && self.is_free(*at) && taken(line)
+            seeks_date && near && level(first, line) && self.is_free(*at) && taken(line)
         });
         let beside = beside.min_by(|a, b| a.1.left.total_cmp(&b.1.left));
         beside.or_else(|| self.nearest_below(first, taken)).map(|(at, _)| at)
@@ -288,6 +284,8 @@ struct Pair {
     likeness: f32,
     label: usize,
     value: usize,
+    /// Of a date and a place of birth in two lines, the line that `value` is not.
+    half: Option<usize>,
 }
 
 /// How far a value is from its label in line heights; `None` where it cannot belong to it.
@@ -303,13 +301,12 @@ fn distance(label: &TextLine, value: &TextLine, right_to_left: bool, kind: Kind)
         ((value.left - label.left) / height, (value.left - label.right) / height, value.left < label.right)
     };
     // Boxes are grown by the detector's margin and overlap their neighbours a little.
-    if (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom && indent > -1.5 && overlaps
-    {
+    let beneath = (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom;
+    if beneath && indent > -1.5 && overlaps {
         return Some(below.max(0.0) + indent.abs() * 0.15);
     }
     // Of a small label its end alone may have been seen.
     let common = value.right.min(label.right) - value.left.max(label.left);
-    let beneath = (-0.75..FARTHEST_BELOW).contains(&below) && value.middle() > label.bottom;
     if beneath && !strict && (-FARTHEST_BEFORE..0.0).contains(&indent) && common > height {
         return Some(1.0 + below.max(0.0) + indent.abs() * 0.25);
     }

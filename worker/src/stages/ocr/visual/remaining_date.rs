@@ -2,13 +2,10 @@
 //! but of the dates printed on such a page one remains.
 
 use super::labels::Kind;
+use super::unlabelled::{LEAST_CONFIDENCE, WITHOUT_LABEL};
 use super::{Printed, SideText, VisualField};
 use crate::stages::ocr::dates::{DateKind, is_date, is_validity, printed_date};
 use jiff::civil::Date;
-
-const LEAST_CONFIDENCE: f32 = 0.75;
-/// What no label announces is less sure.
-const WITHOUT_LABEL: f32 = 0.9;
 
 /// Takes the one printed date that lies whole years before the expiry, after the birth and not after today.
 pub fn take(

@@ -14,9 +14,9 @@ use crate::stages::ocr::lines::TextLine;
 use jiff::civil::Date;
 
 /// Nothing beside the value itself speaks for it: it must be read surely.
-const LEAST_CONFIDENCE: f32 = 0.75;
+pub(super) const LEAST_CONFIDENCE: f32 = 0.75;
 /// What is told by form or place alone is a little less sure than what a label announces.
-const WITHOUT_LABEL: f32 = 0.9;
+pub(super) const WITHOUT_LABEL: f32 = 0.9;
 
 /// Numbers that stand anywhere, where exactly one line has their form.
 pub fn numbers(page: &mut Page<'_>, template: &Template, grammar: &Grammar<'_>) {
@@ -216,10 +216,9 @@ fn is_possible(rule: &UnlabelledDates, order: &[Kind], found: &[FreeDate], today
     let (birth, issue, expiry) = (of(Kind::DateOfBirth), of(Kind::IssueDate), of(Kind::ExpiryDate));
     let valid = match (issue, expiry) {
         (Some(issue), Some(expiry)) => {
-            let years = expiry.year() - issue.year();
             let expected = match rule.valid_years.as_slice() {
                 [] => is_validity(issue, expiry),
-                years_known => years_known.contains(&years),
+                years => years.contains(&(expiry.year() - issue.year())),
             };
             issue <= today && expected
         }
@@ -237,15 +236,12 @@ pub fn beside(page: &mut Page<'_>, grammar: &Grammar<'_>) {
         let (Some(name), false) = (name.and_then(|field| page.lines.get(field.line)), page.has(kind)) else {
             continue;
         };
-        let on_the_row = |line: &TextLine| {
-            line.left > name.right
-                && (line.middle() - name.middle()).abs() < 0.6 * name.height().max(line.height())
-        };
         let mut lines = page.lines.iter().enumerate().filter(|(at, line)| {
             page.is_free(*at)
                 && line.confidence >= LEAST_CONFIDENCE
                 && is_arabic(&line.text)
-                && on_the_row(line)
+                && line.left > name.right
+                && line.is_level_with(name, 0.6)
         });
         let (Some((at, line)), None) = (lines.next(), lines.next()) else { continue };
         let Some(value) = grammar.value(kind, &line.text) else { continue };
