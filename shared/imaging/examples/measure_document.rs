@@ -1,19 +1,15 @@
-//! How well documents are found: `cargo run -p txid-imaging --example measure_document -- FOLDER…`. Each folder
-//! holds `NAME.jpg` and `NAME.json` with `document` (four corners in pixels, or null for a picture without one)
-//! and `capture` or `condition`, as `specimens photograph` and `specimens nothing` write them. Prints a line per
-//! condition: pictures, share with an overlap (intersection over union, within the picture) of at least 0.9, or with
-//! no outline where there is no document; mean overlap; pictures called cut off, and with several documents;
+//! How well documents are found: `cargo run -p txid-imaging --example measure_document -- FOLDER…`, of photographs as
+//! `photographs` reads them. Prints a line per condition: pictures, share with an overlap of at least 0.9, or with no
+//! outline where there is no document; mean overlap; pictures called cut off, and with several documents;
 //! milliseconds for the picture at a longer side of 640.
 
-use bytes::Bytes;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Instant;
-use txid_imaging::{SourceImage, find_document, overlap, resize};
-use txid_shared::partial::Polygon;
+mod photographs;
 
-const LOOKED_AT_PX: u32 = 640;
-const ENOUGH: f32 = 0.9;
+use photographs::{Outcome, visit};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+use txid_imaging::find_document;
 
 #[derive(Default)]
 struct Measured {
@@ -25,47 +21,30 @@ struct Measured {
     milliseconds: f64,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Outcome<()> {
     let mut table: BTreeMap<String, Measured> = BTreeMap::new();
     for folder in std::env::args().skip(1) {
-        let files = std::fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path()));
-        let mut files: Vec<PathBuf> = files.collect::<Result<_, _>>()?;
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-        files.sort();
-        for file in files {
-            let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(&file)?)?;
-            let picture = SourceImage::new(Bytes::from(std::fs::read(file.with_extension("jpg"))?));
-            let header = picture.header()?;
-            let whole = picture.scaled(LOOKED_AT_PX)?;
-            let ratio = LOOKED_AT_PX as f32 / whole.width().max(whole.height()) as f32;
-            let side = |length: u32| (length as f32 * ratio.min(1.0)).round() as u32;
-            let small = resize(&whole, side(whole.width()), side(whole.height()))?;
-            let (width, height) = (small.width() as f32, small.height() as f32);
-            let scale = width / header.width as f32;
-
+        visit(Path::new(&folder), |photograph| {
             let start = Instant::now();
-            let found = find_document(&small)?;
-            let name = ["capture", "condition", "kind"].iter().find_map(|key| truth.get(key)?.as_str());
-            let row = table.entry(name.unwrap_or("unnamed").to_owned()).or_default();
+            let found = find_document(&photograph.picture)?;
+            let row = table.entry(photograph.condition.clone()).or_default();
             row.milliseconds += start.elapsed().as_secs_f64() * 1e3;
             row.pictures += 1;
             row.cut_off += u32::from(found.cut_off);
             row.several += u32::from(!found.others.is_empty());
-            let document: Option<Polygon> = serde_json::from_value(truth["document"].clone())?;
-            let right = match (document, found.corners) {
-                (Some(document), Some(corners)) => {
-                    let document = document.map(|corner| corner.map(|value| value * scale));
-                    let overlap = overlap(&corners, &document, width, height);
-                    row.overlap += overlap;
-                    overlap >= ENOUGH
-                }
-                (document, corners) => document.is_none() && corners.is_none(),
-            };
+            row.overlap += found.corners.map_or(0.0, |corners| photograph.overlap(&corners));
+            let right = photograph.is_right(found.corners.as_ref());
             row.right += u32::from(right);
             if !right {
-                eprintln!("{}: {:?}, confidence {:.2}", file.display(), found.corners, found.confidence);
+                eprintln!(
+                    "{}: {:?}, confidence {:.2}",
+                    photograph.file.display(),
+                    found.corners,
+                    found.confidence
+                );
             }
-        }
+            Ok(())
+        })?;
     }
     println!(
         "{:16} {:>8} {:>7} {:>8} {:>8} {:>8} {:>6}",

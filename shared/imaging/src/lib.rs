@@ -14,7 +14,7 @@ mod source;
 mod warp;
 
 pub use crop::{crop_jpeg, crop_jpeg_of_polygon};
-pub use document::{DocumentShape, Outline, find_document, overlap};
+pub use document::{DocumentShape, Outline, Weighable, find_document, overlap, weighable};
 pub use jpeg::{JpegStructure, QuantizationTable};
 pub use measure::{Exposure, exposure, luminance, sharpness};
 pub use perceptual::perceptual_hash;

@@ -135,8 +135,28 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
     })
 }
 
+/// What may be a document's outline, for whoever fits the weights of `score` (`examples/fit_document.rs`).
+#[derive(Debug, Clone)]
+pub struct Weighable {
+    /// In pixels of the picture.
+    pub corners: Polygon,
+    /// In the order of the weights, then 1 where a side lies outside the picture.
+    pub evidence: Vec<f32>,
+}
+
+/// All candidates of a picture, unweighed.
+pub fn weighable(picture: &RgbImage) -> Result<Vec<Weighable>, ImageError> {
+    let Looked { found, ratio, .. } = Looked::at(picture)?;
+    let weighable = found.into_iter().map(|Found { candidate, evidence, .. }| Weighable {
+        corners: candidate.corners.map(|corner| corner.map(|value| (value + 0.5) / ratio)),
+        evidence: evidence.into_iter().chain([f32::from(u8::from(candidate.frames() > 0))]).collect(),
+    });
+    Ok(weighable.collect())
+}
+
 struct Found {
     candidate: Candidate,
+    evidence: [f32; score::EVIDENCE],
     confidence: f32,
 }
 
@@ -158,7 +178,7 @@ impl Looked {
             .map(|candidate| {
                 let evidence = score::evidence(&candidate, &coarse, &edges);
                 let confidence = score::probability(&evidence, candidate.frames() > 0);
-                Found { candidate, confidence }
+                Found { candidate, evidence, confidence }
             })
             .collect();
         Ok(Self { found, ratio })

@@ -6,7 +6,7 @@ use super::shape::rectangle;
 use crate::RgbImage;
 
 /// What is weighed, in this order.
-const EVIDENCE: usize = 16;
+pub(super) const EVIDENCE: usize = 16;
 
 /// Of a colour difference (0..442): half of it at this many values.
 const HALF_DIFFERENCE: f32 = 14.0;
