@@ -4,7 +4,6 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use txid_shared::blobs::crypto::MasterKeys;
 use txid_shared::config::{Config, Secret};
 use txid_shared::queue::Queue;
 use txid_shared::services::Services;
@@ -27,9 +26,11 @@ pub enum ConfigCommand {
 }
 
 pub fn config(file: Option<PathBuf>, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        ConfigCommand::Check => print!("{}", toml::to_string(&load(file)?)?),
-    }
+    let ConfigCommand::Check = command;
+    let config = load(file)?;
+    print!("{}", toml::to_string(&config)?);
+    // Only `txid up` makes keys of its own.
+    config.keys.parse()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,8 +84,7 @@ pub(crate) async fn open_store(config: Option<PathBuf>) -> anyhow::Result<Store>
 }
 
 pub(crate) async fn store_of(config: &Config) -> anyhow::Result<Store> {
-    let master = MasterKeys::parse(config.keys.master.iter().map(Secret::reveal))?;
-    Ok(Store::connect(&config.database, master).await?)
+    Ok(Store::connect(&config.database, config.keys.parse()?).await?)
 }
 
 /// The account, created with a webhook secret of its own where it does not exist.
@@ -96,6 +96,8 @@ pub(crate) async fn account_named(
     if let Some(account) = store.account_by_name(name).await? {
         return Ok((account, None));
     }
+    // Under other keys than the fleet's nobody would open it.
+    store.check_account_keys().await?;
     let secret = txid_shared::webhook_secret()?;
     let account = store.create_account(name, &secret, now).await?;
     Ok((account, Some(secret)))

@@ -77,8 +77,8 @@ pub struct Chosen {
     stage: Option<Stage>,
     #[arg(long)]
     lane: Option<Lane>,
-    /// delivery_limit, rejected, expired, maxlen.
-    #[arg(long)]
+    /// `rejected`: no job that this version can read; `unknown`: the broker did not say why.
+    #[arg(long, value_parser = ["delivery_limit", "rejected", "expired", "maxlen", "unknown"])]
     reason: Option<String>,
     #[arg(long)]
     verification: Option<VerificationId>,
@@ -148,6 +148,7 @@ async fn list(
         println!("{}", json!({ "counts": counts, "letters": letters, "untaken": untaken }));
         return Ok(());
     }
+    let untaken = waiting.as_ref().ok().and_then(Option::as_ref).map_or(0, |depth| depth.messages);
     match waiting {
         Ok(Some(Depth { messages: 0, .. })) => {}
         Ok(Some(depth)) => println!(
@@ -163,7 +164,7 @@ async fn list(
         println!("{letters:>6}  {place}  {reason}  {pending} pending  oldest {}", age(*oldest, now));
     }
     if counts.is_empty() {
-        println!("no dead letters");
+        println!("no dead letters{}", if untaken > 0 { " but these" } else { "" });
     }
     for letter in &letters {
         println!("{}", line(letter, now));

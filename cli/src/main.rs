@@ -107,7 +107,16 @@ async fn main() -> ExitCode {
         Command::Signals => admin::signals(),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("txid: {error:#}");
+        eprintln!("txid: {}", told(&error));
         ExitCode::FAILURE
+    })
+}
+
+/// The error with its causes, without those that it already names.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
     })
 }

@@ -1,6 +1,6 @@
 //! Everything a process works with, opened from the configuration in one way.
 
-use crate::blobs::crypto::{CryptoError, MasterKeys};
+use crate::blobs::crypto::CryptoError;
 use crate::blobs::{BlobError, Blobs};
 use crate::clock::Clock;
 use crate::conclude::Context;
@@ -50,15 +50,16 @@ pub struct Services {
 }
 
 impl Services {
-    /// Refuses a database that was not migrated. The broker is connected at first use: it may come later.
+    /// Refuses a database that was not migrated, or that is of other master keys. The broker is connected at first use: it may come later.
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, OpenError> {
-        let master = MasterKeys::parse(config.keys.master.iter().map(crate::config::Secret::reveal))?;
+        let master = config.keys.parse()?;
         let policy = policy(&config.policy.file)?;
         let blobs = Blobs::open(&config.blobs)?;
         let store = Store::connect(&config.database, master).await?.with_shares(blobs.clone());
         if !store.is_migrated().await.unwrap_or(false) {
             return Err(OpenError::NotMigrated);
         }
+        store.check_account_keys().await?;
         let partials = Partials::open(&config.redis).await?;
         Ok(Self {
             context: Context {

@@ -91,14 +91,16 @@ async fn alerts_fire_on_what_they_are_for_and_on_nothing_else() {
     prometheus.until("sum(txid_queue_consumers{queue!=\"verify.dead\"}) >= 8").await.unwrap();
     assert_eq!(prometheus.firing().await.unwrap(), silent);
 
-    // Nobody works.
+    // Nobody works: no matter as long as there is nothing to do.
     end(worker).await;
     end(webhooks).await;
     prometheus.watch(&[&scheduler]).await.unwrap();
+    prometheus.until("max(txid_queue_consumers{queue!=\"verify.dead\"}) == 0").await.unwrap();
+    assert_eq!(prometheus.firing().await.unwrap(), silent);
+    client.submit(&ocr_only()).await.unwrap();
     prometheus.until_firing(&["TxidNoConsumer"]).await.unwrap();
 
     // A job that nobody can read, and the verdict `error` that comes of it; its event waits for a sender.
-    client.submit(&ocr_only()).await.unwrap();
     reject_one(&space, "verify.ocr.interactive").await;
     prometheus.until_firing(&["TxidDeadLetters", "TxidErrorRatio"]).await.unwrap();
     let pool = space.database().await.unwrap();

@@ -53,7 +53,7 @@ pub(super) fn runtime(config: &Config) -> Finding {
 
 pub(super) fn disk(config: &Config) -> Finding {
     let check = "disk";
-    let Ok(blobs) = Blobs::open(&config.blobs) else {
+    let Ok(blobs) = Blobs::open_existing(&config.blobs) else {
         return problem(check, "the object store cannot be opened", "see its own line");
     };
     let Some(folder) = blobs.folder() else {

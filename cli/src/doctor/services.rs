@@ -5,8 +5,7 @@ use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use txid_shared::blobs::Blobs;
-use txid_shared::blobs::crypto::MasterKeys;
-use txid_shared::config::{Config, Secret};
+use txid_shared::config::Config;
 use txid_shared::partials::inspect_redis;
 use txid_shared::queue::{Queue, QueueState};
 use txid_shared::store::{AccountKeysReport, Migrations, Store, inspect_database};
@@ -90,14 +89,11 @@ fn clock(whose: &str, ahead: SignedDuration) -> Finding {
 
 /// Master keys against the accounts, and the shares of data keys.
 pub(super) async fn keys(config: &Config) -> Vec<Finding> {
-    let master = match MasterKeys::parse(config.keys.master.iter().map(Secret::reveal)) {
+    let master = match config.keys.parse() {
         Ok(master) => master,
         Err(error) => {
-            return vec![problem(
-                "master key",
-                error.to_string(),
-                "without the right one nothing opens: restore it",
-            )];
+            let advice = "without the right one nothing opens: restore it";
+            return vec![problem("master key", error.to_string(), advice)];
         }
     };
     let opened = async {
@@ -114,7 +110,7 @@ pub(super) async fn keys(config: &Config) -> Vec<Finding> {
     };
     let mut findings = vec![account_keys(&report)];
     // An object store that cannot be opened has its own line.
-    if let Ok(blobs) = Blobs::open(&config.blobs) {
+    if let Ok(blobs) = Blobs::open_existing(&config.blobs) {
         findings.push(data_keys(&store.with_shares(blobs)).await);
     }
     findings
@@ -285,13 +281,14 @@ pub(super) async fn broker(config: &Config) -> Vec<Finding> {
 
 pub(super) async fn objects(config: &Config) -> Vec<Finding> {
     let check = "object store";
-    let probed = async { Blobs::open(&config.blobs)?.probe().await };
+    let probed = async { Blobs::open_existing(&config.blobs)?.probe().await };
     vec![match probed.await {
         Ok(()) => ok(check, format!("{}: an object was written, read and removed", config.blobs.url)),
         Err(error) => problem(
             check,
             format!("{}: {error}", config.blobs.url),
-            "see [blobs] and the rights to write, read and delete there",
+            "see [blobs], the mount, and the rights to write, read and delete there; of a new installation the \
+             first scheduler makes the folder",
         ),
     }]
 }

@@ -203,8 +203,10 @@ impl MasterKeys {
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, CryptoError> {
         let mut keys = Vec::new();
         for entry in entries {
-            let (id, encoded) =
-                entry.split_once(':').ok_or(CryptoError::MalformedMasterKey("expected `id:base64`"))?;
+            let (id, encoded) = entry
+                .split_once(':')
+                .filter(|(id, _)| !id.is_empty())
+                .ok_or(CryptoError::MalformedMasterKey("expected `id:base64`"))?;
             let bytes = STANDARD
                 .decode(encoded)
                 .map_err(|_| CryptoError::MalformedMasterKey("not base64 after the id"))?;
@@ -212,7 +214,9 @@ impl MasterKeys {
                 return Err(CryptoError::MalformedMasterKey("expected 32 bytes after the id"));
             }
             if keys.iter().any(|(known, _)| known == id) {
-                return Err(CryptoError::MalformedMasterKey("two entries have the same id"));
+                return Err(CryptoError::MalformedMasterKey(
+                    "ids must differ: `txid keys master --id k2` prints an entry of another id",
+                ));
             }
             keys.push((id.to_owned(), SealingKey::from_bytes(&bytes)?));
         }

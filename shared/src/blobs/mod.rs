@@ -43,10 +43,20 @@ pub struct Blobs {
 }
 
 impl Blobs {
+    /// Makes the folder where there is none yet.
     pub fn open(settings: &config::Blobs) -> Result<Self, BlobError> {
         if let Some(folder) = settings.url.strip_prefix("file://") {
             std::fs::create_dir_all(folder)
                 .map_err(|error| BlobError::Configuration(format!("cannot create {folder}: {error}")))?;
+        }
+        Self::open_existing(settings)
+    }
+
+    /// For whoever looks and must not put a new folder where a mount is missing.
+    pub fn open_existing(settings: &config::Blobs) -> Result<Self, BlobError> {
+        if let Some(folder) = settings.url.strip_prefix("file://") {
+            std::fs::metadata(folder)
+                .map_err(|error| BlobError::Configuration(format!("folder {folder}: {error}")))?;
             // fsync: an accepted verification must not lose its images to a power cut.
             let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
             let folder = Some(PathBuf::from(folder));

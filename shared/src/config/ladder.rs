@@ -61,6 +61,10 @@ impl Config {
             }
         }
         let invalid = |key, message: &str| Err(ConfigError::Invalid { key, message: message.to_owned() });
+        // Empty: the standalone makes its own, and everybody else refuses to start.
+        if !self.keys.master.is_empty() {
+            self.keys.parse()?;
+        }
         if worker.stages.is_empty() {
             return invalid("worker.stages", "name at least one stage");
         }

@@ -12,6 +12,7 @@ pub use cache::default_cache_folder;
 pub use secret::Secret;
 pub use sections::*;
 
+use crate::blobs::crypto::CryptoError;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ pub enum ConfigError {
     },
     #[error("{key}: {message}")]
     Invalid { key: &'static str, message: String },
+    #[error(transparent)]
+    Keys(#[from] CryptoError),
 }
 
 impl ConfigError {
@@ -199,6 +202,24 @@ mod tests {
         let error = load("[worker]\nstage_deadline_ms = 50000\ndrain_deadline_ms = 40000\n", &[]);
         let error = error.unwrap_err().to_string();
         assert!(error.contains("stage_deadline_ms") && error.contains("drain_deadline_ms"), "{error}");
+    }
+
+    #[test]
+    fn unusable_master_keys_refuse_and_are_not_repeated() {
+        let key = format!("k1:{}=", "A".repeat(43));
+        let twice = format!("\"{key}\", \"{key}\"");
+        for (entries, said) in [
+            ("\"hunter2\"", "id:base64"),
+            ("\":hunter2\"", "id:base64"),
+            ("\"k1:hunter2!\"", "not base64"),
+            ("\"k1:aHVudGVyMg==\"", "32 bytes"),
+            (twice.as_str(), "txid keys master --id"),
+        ] {
+            let error = load("", &[("TXID__KEYS__MASTER", &format!("[{entries}]"))]).unwrap_err().to_string();
+            assert!(error.contains("keys.master") && error.contains(said), "{error}");
+            assert!(!error.contains("hunter2") && !error.contains("AAAA"), "{error}");
+        }
+        load("", &[("TXID__KEYS__MASTER", &format!("[\"{key}\"]"))]).unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The settings, their defaults and what they mean.
 
 use super::{Batches, Secret};
+use crate::blobs::crypto::{CryptoError, MasterKeys};
 use crate::network::Network;
 use crate::words::Stage;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,12 @@ pub struct Blobs {
 pub struct Keys {
     /// Master keys, each `id:base64 of 32 bytes`; the first one wraps, all of them unwrap.
     pub master: Vec<Secret>,
+}
+
+impl Keys {
+    pub fn parse(&self) -> Result<MasterKeys, CryptoError> {
+        MasterKeys::parse(self.master.iter().map(Secret::reveal))
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]

@@ -55,6 +55,21 @@ impl Store {
         Ok(report)
     }
 
+    /// With the wrong master keys a process would say that it is ready and answer every call with an error. Single
+    /// account keys that do not open are those accounts' trouble: the others go on.
+    pub async fn check_account_keys(&self) -> Result<(), StoreError> {
+        let found = self.inspect_account_keys().await?;
+        let opened = found.current + found.older.values().sum::<usize>();
+        let closed = found.unreadable + found.unknown.values().sum::<usize>();
+        if closed > 0 && opened == 0 {
+            return Err(StoreError::WrongMasterKeys(closed));
+        }
+        if closed > 0 {
+            tracing::error!(closed, opened, "account keys that keys.master does not open: run `txid doctor`");
+        }
+        Ok(())
+    }
+
     /// Up to `limit` account keys behind `after` that are under another master key than the current one are wrapped
     /// under that one, in one transaction. The keys themselves stay, so that whoever holds them goes on; whoever reads
     /// a row before or after finds the id of the key that opens it beside it.

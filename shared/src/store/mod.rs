@@ -66,9 +66,9 @@ use crate::blobs::{BlobError, Blobs};
 use crate::config::{self, ms};
 use crate::ids::VerificationId;
 use batch::Batch;
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +95,8 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    #[error("keys.master opens none of the {0} account keys in the database: restore the right key")]
+    WrongMasterKeys(usize),
     #[error("the database holds what this version does not know: {0}")]
     Unknown(String),
     #[error("`{0}` exists already")]
@@ -152,13 +154,9 @@ impl StoreError {
 impl Store {
     pub async fn connect(settings: &config::Database, master: MasterKeys) -> Result<Self, StoreError> {
         let options = options(settings)?.options(PLANNING);
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(ms(settings.acquire_timeout_ms))
-            // A dead connection shows at its first use and is replaced; asking before each use costs a round trip.
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await?;
+        // A dead connection shows at its first use and is replaced; asking before each use costs a round trip.
+        let pool = PgPoolOptions::new().max_connections(settings.max_connections).test_before_acquire(false);
+        let pool = connect(pool, options, settings).await?;
         let (batches, keys) = (Arc::new(Batches::new(&pool)), Arc::new(AccountKeys::new(master)));
         Ok(Self { batches, pool, keys, shares: None })
     }
@@ -205,8 +203,25 @@ fn options(settings: &config::Database) -> Result<PgConnectOptions, StoreError> 
 
 /// For what is done once, and not by the plans of a running fleet.
 async fn single_connection(settings: &config::Database) -> Result<PgPool, StoreError> {
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ms(settings.acquire_timeout_ms));
-    Ok(pool.connect_with(options(settings)?).await?)
+    connect(PgPoolOptions::new().max_connections(1), options(settings)?, settings).await
+}
+
+async fn connect(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+    settings: &config::Database,
+) -> Result<PgPool, StoreError> {
+    let patience = ms(settings.acquire_timeout_ms);
+    match pool.acquire_timeout(patience).connect_with(options.clone()).await {
+        // The pool tries again until its time is over, and does not say what went wrong meanwhile.
+        Err(sqlx::Error::PoolTimedOut) => {
+            match tokio::time::timeout(patience, PgConnection::connect_with(&options)).await {
+                Ok(Err(cause)) => Err(cause.into()),
+                Ok(Ok(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+            }
+        }
+        connected => Ok(connected?),
+    }
 }
 
 /// Text from the database that must be one of our words.

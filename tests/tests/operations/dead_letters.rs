@@ -64,6 +64,8 @@ async fn a_stage_whose_job_died_is_redriven_and_its_verification_gets_the_verdic
     assert_eq!((status, &none["enqueued"]), (Some(0), &json!(0)));
     assert!(!txid(&space, &["dlq", "redrive"]).status.success(), "which letters was not said");
     assert!(!txid(&space, &["dlq", "redrive", "4711"]).status.success(), "there is no such letter");
+    let misspelt = txid(&space, &["dlq", "list", "--reason", "delivery-limit"]);
+    assert!(String::from_utf8(misspelt.stderr).unwrap().contains("delivery_limit"), "the reasons are named");
     let (status, redriven) = asked(&space, &["dlq", "redrive", &letter, "--json"]);
     assert_eq!((status, redriven), (Some(0), json!({ "enqueued": 1, "settled": 0, "foreign": 0 })));
 

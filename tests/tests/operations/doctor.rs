@@ -15,8 +15,8 @@ fn doctor(space: &Space) -> (Option<i32>, Value) {
     asked(space, &["doctor", "--json"])
 }
 
-/// Everything but `broken` is as in a whole installation; the exit status is that of a problem.
-fn assert_only_broken(space: &Space, whole: &BTreeMap<&str, &str>, broken: &[&str]) {
+/// Everything but `broken` is as in a whole installation; the exit status is that of a problem. The report.
+fn assert_only_broken(space: &Space, whole: &BTreeMap<&str, &str>, broken: &[&str]) -> String {
     let (status, report) = doctor(space);
     assert_eq!(status, Some(2), "{report:#}");
     let found = judged(&report);
@@ -32,6 +32,7 @@ fn assert_only_broken(space: &Space, whole: &BTreeMap<&str, &str>, broken: &[&st
         assert_eq!(finding["advice"].is_string(), wants_advice, "{finding:#}");
         assert!(!finding.to_string().contains("S3cret"), "{finding:#}");
     }
+    report.to_string()
 }
 
 #[tokio::test]
@@ -76,8 +77,11 @@ async fn a_whole_installation_is_well_and_each_broken_dependency_has_its_own_lin
     std::fs::write(&blocked, "").unwrap();
     let blocked = format!("file://{}/blobs", blocked.display());
     let elsewhere = format!("file://{}", space.folder().join("elsewhere").display());
+    std::fs::create_dir(space.folder().join("elsewhere")).unwrap();
+    let unmounted = space.folder().join("unmounted");
+    let missing = format!("file://{}", unmounted.display());
     let other_master = format!("[\"k1:{}=\"]", "A".repeat(43));
-    let cases: [(&str, &str, &[&str]); 9] = [
+    let cases: [(&str, &str, &[&str]); 10] = [
         ("database.url", "postgres://u:S3cret@127.0.0.1:1/x", &["database", "master key"]),
         ("database.schema", "there_is_no_such_schema", &["migrations", "master key"]),
         ("redis.url", "redis://:S3cret@127.0.0.1:1/0", &["redis"]),
@@ -85,15 +89,19 @@ async fn a_whole_installation_is_well_and_each_broken_dependency_has_its_own_lin
         ("broker.prefix", "undeclared.", &["topology"]),
         ("blobs.url", &blocked, &["object store", "disk"]),
         ("blobs.url", &elsewhere, &["key shares"]),
+        ("blobs.url", &missing, &["object store", "disk"]),
         ("keys.master", &other_master, &["master key", "key shares"]),
         ("policy.file", &nowhere, &["policy"]),
     ];
     for (key, value, broken) in cases {
         space.set(key, value);
-        assert_only_broken(&space, &whole, broken);
+        let report = assert_only_broken(&space, &whole, broken);
+        assert!(key != "database.url" || report.contains("refused"), "the cause is named: {report}");
         let variable = format!("TXID__{}", key.to_uppercase().replace('.', "__"));
         space.set(key, settings.get(&variable).map_or("", String::as_str));
     }
+    assert!(!unmounted.exists(), "what looks makes nothing");
+
     // The chart's default; nobody listens there.
     space.set("blobs.s3_endpoint", "http://127.0.0.1:1");
     space.set("blobs.url", "s3://nowhere");
@@ -109,6 +117,11 @@ async fn a_whole_installation_is_well_and_each_broken_dependency_has_its_own_lin
     space.set("broker.delivery_limit", "17");
     assert_only_broken(&space, &whole, &["topology"]);
     space.set("broker.delivery_limit", "5");
+
+    space.set("keys.master", "[\"k1:short\"]");
+    let (status, report) = doctor(&space);
+    assert_eq!((status, judged(&report).get("config")), (Some(2), Some(&"problem")), "{report:#}");
+    space.set("keys.master", settings.get("TXID__KEYS__MASTER").map_or("", String::as_str));
 
     space.set("broker.delivery_limit", "many");
     let (status, report) = doctor(&space);

@@ -142,6 +142,15 @@ async fn a_master_key_is_rotated_under_a_running_fleet_and_the_old_one_is_needed
     assert!(found.contains("5 under `k2`, not in keys.master"), "{found}");
     let lost = txid(&space, &["keys", "rewrap"]);
     assert_eq!(lost.status.code(), Some(1));
+    // Nobody says that he is ready, and no account is made that the fleet could not open.
+    let refused = "keys.master opens none of the 5 account keys";
+    for role in [Role::Scheduler, Role::StubWorker, Role::Webhooks] {
+        let error = space.node(role).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(refused), "{role:?}: {error}");
+    }
+    let created = txid(&space, &["accounts", "create", "one-more"]);
+    let said = String::from_utf8(created.stderr).unwrap();
+    assert!(!created.status.success() && said.contains(refused), "{said}");
     let audit: Vec<serde_json::Value> =
         sqlx::query_scalar("SELECT details FROM audit WHERE action = 'account.key_rewrapped'")
             .fetch_all(&space.database().await.unwrap())
