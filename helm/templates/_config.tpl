@@ -9,11 +9,19 @@
 {{- $values := get $config $section }}
 {{- range $key := keys $values | sortAlpha }}
 {{- $value := get $values $key }}
-{{- if or (kindIs "map" $value) (kindIs "invalid" $value) }}
-{{- fail (printf "config.%s.%s: give a text, a number, true or false, or a list" $section $key) }}
+{{- if kindIs "invalid" $value }}
+{{- fail (printf "config.%s.%s is null: leave it out instead" $section $key) }}
 {{- end }}
-{{- /* JSON of these is TOML as well, and keeps 30000 from becoming 30000.0. */}}
+{{- /* JSON of all but maps is TOML as well, and keeps 30000 from becoming 30000.0. */}}
+{{- if kindIs "map" $value }}
+{{- $pairs := list }}
+{{- range $name := keys $value | sortAlpha }}
+{{- $pairs = append $pairs (printf "%s = %s" (toJson $name) (get $value $name | toJson)) }}
+{{- end }}
+{{ $key }} = {{ printf "{%s}" (join ", " $pairs) }}
+{{- else }}
 {{ $key }} = {{ toJson $value }}
+{{- end }}
 {{- end }}
 {{ end }}
 {{- end -}}
@@ -76,6 +84,15 @@
 {{- $parts := splitList "." $path -}}
 {{- if dig (index $parts 0) (index $parts 1) "" $.Values.config -}}
 {{- fail (printf "config.%s is a secret: put it into a Secret and name that under `secrets`" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- if dig "batches" "buckets" list .Values.config -}}
+{{- fail "config.batches.buckets may hold keys: give TXID__BATCHES__BUCKETS in scheduler.extraEnv instead" -}}
+{{- end -}}
+{{- range $pair := list (list "s3AccessKeyId" "s3SecretAccessKey") (list "s3SecretAccessKey" "s3AccessKeyId") -}}
+{{- $one := index $pair 0 -}}{{- $other := index $pair 1 -}}
+{{- if and (get $.Values.secrets $one).key (not (get $.Values.secrets $other).key) -}}
+{{- fail (printf "secrets.%s.key is set and secrets.%s.key is not: set both, or neither for the environment's own credentials" $one $other) -}}
 {{- end -}}
 {{- end -}}
 

@@ -4,6 +4,7 @@ The management API (protocol http) counts waiting and unacknowledged jobs; AMQP 
 that is busy with its last jobs would be taken away. cooldownPeriod is for 1 to 0; leaving slowly is `behavior`.
 */}}
 {{- define "txid.scaledObject" -}}
+{{- include "txid.checkReplicas" . -}}
 {{- $root := .root -}}{{- $scaling := .settings.autoscaling -}}
 {{- $prefix := dig "broker" "prefix" "txid." $root.Values.config -}}
 {{- $perPod := dict

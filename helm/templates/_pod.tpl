@@ -1,10 +1,18 @@
-{{/* A variable from a Secret; nothing where the reference has no key. (dict "root" $ "env" "…" "ref" …) */}}
+{{/* The Secret of the reference at `value`. Without a name its pods would never start. */}}
+{{- define "txid.secretName" -}}
+{{- $missing := printf "%s.name and secrets.existingSecret are both empty: set one of them to the name of the Secret" .value -}}
+{{- required $missing (.ref.name | default .root.Values.secrets.existingSecret) -}}
+{{- end -}}
+
+{{/*
+A variable from a Secret; nothing where the reference has no key. (dict "root" $ "env" "…" "value" "secrets.…" "ref" …)
+*/}}
 {{- define "txid.secretEnv" -}}
 {{- if .ref.key }}
 - name: {{ .env }}
   valueFrom:
     secretKeyRef:
-      name: {{ .ref.name | default .root.Values.secrets.existingSecret }}
+      name: {{ include "txid.secretName" . }}
       key: {{ .ref.key }}
 {{- end }}
 {{- end -}}
@@ -16,7 +24,8 @@
   "masterKeys" "TXID__KEYS__MASTER" "s3AccessKeyId" "TXID__BLOBS__S3_ACCESS_KEY_ID"
   "s3SecretAccessKey" "TXID__BLOBS__S3_SECRET_ACCESS_KEY" -}}
 {{- range $name := .names }}
-{{- include "txid.secretEnv" (dict "root" $.root "env" (get $all $name) "ref" (get $.root.Values.secrets $name)) }}
+{{- $ref := dict "root" $.root "value" (printf "secrets.%s" $name) "ref" (get $.root.Values.secrets $name) }}
+{{- include "txid.secretEnv" (merge (dict "env" (get $all $name)) $ref) }}
 {{- end }}
 {{- end -}}
 
@@ -189,7 +198,19 @@ spec:
 {{- end }}
 {{- end -}}
 
+{{/* What the API server (HPA) or KEDA would refuse, or take and never scale by. */}}
+{{- define "txid.checkReplicas" -}}
+{{- $min := int .settings.autoscaling.minReplicas -}}{{- $max := int .settings.autoscaling.maxReplicas -}}
+{{- if gt $min $max -}}
+{{- fail (printf "%s: autoscaling.minReplicas (%d) is more than maxReplicas (%d): lower it, or raise that" .fullname $min $max) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "txid.hpa" -}}
+{{- include "txid.checkReplicas" . -}}
+{{- if lt (int .settings.autoscaling.minReplicas) 1 -}}
+{{- fail (printf "%s: autoscaling.minReplicas is 0, which only `kind: keda` can do: set at least 1" .fullname) -}}
+{{- end }}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler

@@ -64,6 +64,12 @@ class Configuration(Chart):
                 # What the others sealed it opens with shares from the same place.
                 self.assertNotIn("TXID__BLOBS__URL", given, name)
 
+    def test_a_map_among_the_values_is_one_to_the_program(self):
+        limits = {"endpoints_per_minute": {"POST /v1/identity/verify": 100}}
+        text = releases.configuration(releases.objects(self.helm, {"config": {"limits": limits}}))
+        status, _, complaint = config_check(text, SECRETS)
+        self.assertEqual(status, 0, complaint)
+
     def test_secrets_are_not_printed(self):
         status, printed, _ = config_check("", SECRETS)
         self.assertEqual(status, 0)
