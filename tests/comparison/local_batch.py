@@ -27,7 +27,7 @@ import urllib.request
 PARTS = ("document_front", "document_back", "selfie")
 # Of one run alone.
 OWN = {"id", "created_at", "completed_at", "processing_ms", "cpu_ms", "timings", "webhook_url", "custom_id", "batch_id",
-       "expires_at", "images_expire_at", "links", "trace_id", "request_id"}
+       "expires_at", "images_expire_at", "links", "trace_id", "request_id", "crop_id"}
 
 
 def rows(folder):
@@ -78,8 +78,9 @@ def batch(txid, folder, out, count):
     assert len(ids) == len(verifications), "two rows share a verification"
     # Whoever is verified again is completed again.
     before = sum(verification["completed_at"] < killed_at for verification in verifications)
-    assert before >= decided, f"{decided} rows were decided before the kill, {before} have their verdict from then"
-    print(f"{before} verdicts are from before the kill, {len(ids) - before} from after it", flush=True)
+    refused = count - len(verifications)
+    assert before + refused >= decided, f"{decided} rows were decided before the kill, {before} have their verdict from then"
+    print(f"{before} verdicts are from before the kill, {len(ids) - before} from after it, {refused} rows were refused", flush=True)
     return by_name
 
 
@@ -100,6 +101,14 @@ def differences(one, other, path=""):
         yield f"{path}: {one!r} and {other!r}"
 
 
+def refusal(error):
+    return {"refused": {key: error.get(key) for key in ("code", "message", "param")}}
+
+
+def of_row(result):
+    return result["verification"] if result.get("verification") else refusal(result["error"])
+
+
 def call(api, key, told, pictures):
     body = {"country": told["country"], "document_type": told["document_type"], "mode": "sync"}
     body.update({part: base64.b64encode(picture.read_bytes()).decode() for part, picture in pictures.items()})
@@ -109,7 +118,7 @@ def call(api, key, told, pictures):
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        return {"status": "error", "http": error.code, "answer": json.load(error)}
+        return refusal(json.load(error)["error"])
 
 
 def single_calls(txid, folder, data):
@@ -147,7 +156,7 @@ def main():
     print(dict(collections.Counter(result["status"] for result in batched.values())))
     different = 0
     for name, answer in single.items():
-        found = list(differences(without_own(batched[name].get("verification") or {}), without_own(answer)))
+        found = list(differences(without_own(of_row(batched[name])), without_own(answer)))
         different += bool(found)
         if found:
             print(name, *found[:5], sep="\n  ")
