@@ -17,7 +17,7 @@ use txid_shared::files::regular;
 use txid_shared::words::BatchFile;
 
 /// Rows of one page of results.
-const PAGE: u32 = 500;
+const PAGE: u32 = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A server that is restarted is waited for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
