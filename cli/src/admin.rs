@@ -30,7 +30,9 @@ pub fn config(file: Option<PathBuf>, command: &ConfigCommand) -> anyhow::Result<
     let config = load(file)?;
     print!("{}", toml::to_string(&config)?);
     if config.keys.master.is_empty() {
-        eprintln!("txid: keys.master is empty: `txid up` makes its own; schedulers and workers refuse to start");
+        eprintln!(
+            "txid: keys.master is empty: `txid up` makes its own; schedulers and workers refuse to start"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

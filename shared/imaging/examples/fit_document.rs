@@ -115,11 +115,15 @@ fn main() -> Outcome<()> {
                 let evidence = candidate.evidence.into_iter().map(f64::from).chain([1.0]).collect();
                 (evidence, photograph.is_right(Some(&candidate.corners)))
             });
-            pictures.push(Picture {
+            let picture = Picture {
                 candidates: weighed.collect(),
                 has_document: photograph.document.is_some(),
                 found_before: photograph.is_right(find_document(&photograph.picture)?.corners.as_ref()),
-            });
+            };
+            if !picture.teaches() {
+                eprintln!("{} ({}): no candidate is right", photograph.file.display(), photograph.condition);
+            }
+            pictures.push(picture);
             Ok(())
         })?;
     }

@@ -47,6 +47,13 @@ impl Candidate {
         self.is_frame.iter().filter(|is_frame| **is_frame).count()
     }
 
+    /// Whether no side is a border of a picture of this size and no corner beyond it.
+    pub fn is_within(&self, width: f32, height: f32, ratio: f32) -> bool {
+        let inside =
+            |[x, y]: &[f32; 2]| (0.0..=width * ratio).contains(x) && (0.0..=height * ratio).contains(y);
+        self.frames() == 0 && self.corners.iter().all(inside)
+    }
+
     pub fn mean_support(&self) -> f32 {
         self.support.iter().sum::<f32>() / (4 - self.frames()).max(1) as f32
     }

@@ -28,6 +28,10 @@ const LEAST_FILL: f32 = 0.2;
 /// A candidate is taken for a document from this probability on.
 const LEAST_CONFIDENCE: f32 = 0.2;
 const LEAST_SECOND: f32 = 0.2;
+/// Below this the picture is looked at in parts as well.
+const SURE: f32 = 0.6;
+/// Sides of a part, as a share of the picture's: parts overlap by more than a small card.
+const PART: f32 = 0.65;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +100,11 @@ impl Outline {
 }
 
 pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
-    let Looked { found, ratio, .. } = Looked::at(picture)?;
+    let mut found = looked_at(picture)?;
+    let best = |found: &[Found]| found.iter().map(|one| one.confidence).fold(0.0, f32::max);
+    if best(&found) < SURE {
+        found.extend(looked_closer(picture)?);
+    }
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let Some(best) = found.iter().max_by(|a, b| a.confidence.total_cmp(&b.confidence)) else {
         return Ok(Outline::NONE);
@@ -106,12 +114,13 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
     }
     let fine_ratio = (FINE_PX as f32 / width.max(height)).min(1.0);
     let fine = (fine_ratio < 1.0).then(|| shrunk(picture, fine_ratio)).transpose()?;
-    let placed = |found: &Candidate| {
+    let placed = |found: &Found| {
         let fine = fine.as_ref().unwrap_or(picture);
-        let corners = refine::refined(&found.corners, found.is_frame, fine, fine_ratio / ratio);
+        let Candidate { corners, is_frame, .. } = &found.candidate;
+        let corners = refine::refined(corners, *is_frame, fine, fine_ratio / found.ratio);
         clockwise(corners.map(|corner| corner.map(|value| (value + 0.5) / fine_ratio)))
     };
-    let corners = placed(&best.candidate);
+    let corners = placed(best);
     let inside = |[x, y]: &[f32; 2]| {
         let margin = 0.004 * width.max(height);
         (-margin..=width + margin).contains(x) && (-margin..=height + margin).contains(y)
@@ -121,7 +130,7 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
         .then(|| shape::rectangle(&corners, width, height))
         .flatten()
         .map(|rectangle| rectangle.aspect);
-    let others = second(&found, best).map(|other| placed(&other.candidate));
+    let others = second(&found, best).map(placed);
     let cut_off = side_is_outside || !corners.iter().all(inside);
     Ok(Outline {
         corners: Some(corners),
@@ -146,11 +155,11 @@ pub struct Weighable {
 
 /// All candidates of a picture, unweighed.
 pub fn weighable(picture: &RgbImage) -> Result<Vec<Weighable>, ImageError> {
-    let Looked { found, ratio, .. } = Looked::at(picture)?;
-    let weighable = found.into_iter().map(|Found { candidate, evidence, .. }| Weighable {
-        corners: candidate.corners.map(|corner| corner.map(|value| (value + 0.5) / ratio)),
-        evidence: evidence.into_iter().chain([f32::from(u8::from(candidate.frames() > 0))]).collect(),
-    });
+    let weighable =
+        looked_at(picture)?.into_iter().map(|Found { candidate, evidence, ratio, .. }| Weighable {
+            corners: candidate.corners.map(|corner| corner.map(|value| (value + 0.5) / ratio)),
+            evidence: evidence.into_iter().chain([f32::from(u8::from(candidate.frames() > 0))]).collect(),
+        });
     Ok(weighable.collect())
 }
 
@@ -158,31 +167,46 @@ struct Found {
     candidate: Candidate,
     evidence: [f32; score::EVIDENCE],
     confidence: f32,
-}
-
-struct Looked {
-    found: Vec<Found>,
-    /// Of the coarse picture's sides to the original's.
+    /// Of the sides of the picture that the candidate's corners are in to the original's.
     ratio: f32,
 }
 
-impl Looked {
-    fn at(picture: &RgbImage) -> Result<Self, ImageError> {
-        let longer = picture.width().max(picture.height()).max(1);
-        let ratio = (COARSE_PX as f32 / longer as f32).min(1.0);
-        let coarse = shrunk(picture, ratio)?;
-        let edges = Edges::of(&coarse);
-        let lines = lines::lines(&edges);
-        let found = candidates(&lines, edges.width as f32, edges.height as f32)
-            .into_iter()
-            .map(|candidate| {
-                let evidence = score::evidence(&candidate, &coarse, &edges);
-                let confidence = score::probability(&evidence, candidate.frames() > 0);
-                Found { candidate, evidence, confidence }
-            })
-            .collect();
-        Ok(Self { found, ratio })
+fn looked_at(picture: &RgbImage) -> Result<Vec<Found>, ImageError> {
+    let longer = picture.width().max(picture.height()).max(1);
+    let ratio = (COARSE_PX as f32 / longer as f32).min(1.0);
+    let coarse = shrunk(picture, ratio)?;
+    let edges = Edges::of(&coarse);
+    let lines = lines::lines(&edges);
+    let found = candidates(&lines, edges.width as f32, edges.height as f32).into_iter().map(|candidate| {
+        let evidence = score::evidence(&candidate, &coarse, &edges);
+        let confidence = score::probability(&evidence, candidate.frames() > 0);
+        Found { candidate, evidence, confidence, ratio }
+    });
+    Ok(found.collect())
+}
+
+/// A small card's sides are lost among the long lines of what lies around it: there is less of that in a part of the
+/// picture. What reaches beyond the part is not looked for.
+fn looked_closer(picture: &RgbImage) -> Result<Vec<Found>, ImageError> {
+    let part = |length: u32| (length as f32 * PART).round() as u32;
+    let (wide, high) = (part(picture.width()), part(picture.height()));
+    let (right, low) = (picture.width() - wide, picture.height() - high);
+    let mut closer = Vec::new();
+    for (left, top) in [(0, 0), (right, 0), (0, low), (right, low)] {
+        let cut = image::imageops::crop_imm(picture, left, top, wide, high).to_image();
+        let found = looked_at(&cut)?.into_iter();
+        closer.extend(
+            found.filter(|found| found.candidate.is_within(wide as f32, high as f32, found.ratio)).map(
+                |mut found| {
+                    let shift = [left, top].map(|shift| shift as f32 * found.ratio);
+                    found.candidate.corners =
+                        found.candidate.corners.map(|[x, y]| [x + shift[0], y + shift[1]]);
+                    found
+                },
+            ),
+        );
     }
+    Ok(closer)
 }
 
 fn shrunk(picture: &RgbImage, ratio: f32) -> Result<RgbImage, ImageError> {
@@ -200,6 +224,7 @@ fn second<'a>(found: &'a [Found], best: &Found) -> Option<&'a Found> {
     found
         .iter()
         .filter(|other| other.confidence >= LEAST_SECOND && other.candidate.frames() == 0)
+        .filter(|other| other.ratio == best.ratio)
         .filter(beside)
         .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
 }
