@@ -50,7 +50,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Refuses a database that was not migrated, or that is of other master keys. The broker is connected at first use: it may come later.
+    /// Refuses a database that was not migrated, or that is of other master keys. The broker is connected at
+    /// first use: it may come later.
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, OpenError> {
         let master = config.keys.parse()?;
         let policy = policy(&config.policy.file)?;

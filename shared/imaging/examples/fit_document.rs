@@ -1,6 +1,6 @@
 //! Fits the weights by which outlines of documents are chosen (`document/score.rs`):
-//! `cargo run -p txid-imaging --example fit_document -- FOLDER…`, of photographs as `photographs` reads them, one capture
-//! per picture. Of all candidates of a picture, or none, the right one is to be the most likely (softmax). Every fourth
+//! `cargo run -p txid-imaging --example fit_document -- FOLDER…`, of photographs as `photographs` reads them, one
+//! capture per picture. Of all candidates of a picture, or none, the right one is to be the most likely (softmax). Every fourth
 //! picture is held out. Prints the shares that are found, and the weights.
 
 mod photographs;

@@ -341,6 +341,14 @@ mod tests {
     }
 
     #[test]
+    fn a_small_card_is_found_by_a_closer_look() {
+        let truth = card([300.0, 240.0], 8.0).map(|[x, y]| [150.0 + x / 2.0, 120.0 + y / 2.0]);
+        let found = find_document(&table(truth)).unwrap();
+        assert!(overlap(&found.corners.expect("an outline"), &truth) > 0.9, "{found:?}");
+        assert_eq!(found.issues()[0].code, "too_far");
+    }
+
+    #[test]
     fn among_other_things_the_card_is_chosen() {
         let truth = card([520.0, 330.0], 12.0);
         let mut picture = table(truth);
