@@ -1,5 +1,6 @@
 //! The API as `txid batch` uses it.
 
+use super::place::private;
 use super::{Given, Server};
 use anyhow::{Context as _, bail};
 use reqwest::{Method, Response};
@@ -150,7 +151,7 @@ impl Client {
         std::fs::create_dir_all(out)?;
         let path = out.join("results.jsonl");
         let partly = out.join("results.jsonl.part");
-        let mut file = std::io::BufWriter::new(std::fs::File::create(&partly)?);
+        let mut file = std::io::BufWriter::new(private(&partly)?);
         let mut cursor: Option<String> = None;
         loop {
             let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
@@ -183,7 +184,7 @@ impl Client {
     async fn file(&self, batch: &Batch, name: &str, to: &Path) -> anyhow::Result<()> {
         let mut answer = self.ask(Method::GET, &format!("/batches/{}/files/{name}", batch.id), None).await?;
         let partly = to.with_extension("part");
-        let mut file = std::fs::File::create(&partly)?;
+        let mut file = private(&partly)?;
         while let Some(part) = answer.chunk().await? {
             file.write_all(&part)?;
         }

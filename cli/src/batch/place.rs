@@ -5,6 +5,7 @@ use super::local::is_zip;
 use super::{Given, RESULTS, STATE};
 use anyhow::{Context as _, bail};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use txid_shared::api::Batch;
 use txid_shared::files::{FileError, regular};
@@ -102,9 +103,14 @@ async fn digest(path: PathBuf) -> anyhow::Result<String> {
     reading.await?.with_context(|| format!("cannot read {shown}"))
 }
 
+/// Results name people: nobody else reads them.
+pub(super) fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let partly = path.with_extension("part");
-    let mut file = std::fs::File::create(&partly)?;
+    let mut file = private(&partly)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(std::fs::rename(&partly, path)?)

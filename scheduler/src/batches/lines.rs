@@ -27,8 +27,10 @@ pub(super) type Group = Result<Vec<Parsed>, ApiError>;
 
 /// Blocks. Lines until the end, in groups.
 pub(super) fn parse(incoming: Receiver<Part>, groups: &Sender<Group>) {
-    let mut reader =
-        BufReader::with_capacity(256 * 1024, Parts { incoming, part: Bytes::new(), refused: None });
+    let mut reader = BufReader::with_capacity(
+        256 * 1024,
+        Parts { incoming, part: Bytes::new(), refused: None, odd_quotes: false },
+    );
     let parsed = begin(&mut reader, groups);
     let refused = reader.into_inner().refused;
     // What is wrong with the place explains why the parser met an end.
@@ -104,7 +106,14 @@ fn csv(reader: &mut BufReader<Parts>, groups: &mut Grouped<'_>) -> Result<(), Ap
             || name.starts_with('_')
     };
     if !headers.iter().any(|name| name == "custom_id") {
-        let message = "`manifest` is neither JSONL nor CSV with a column `custom_id`";
+        // As spreadsheets write it where the comma is the decimal point.
+        let parted_otherwise =
+            headers.iter().any(|name| name.contains("custom_id") && name.contains([';', '\t']));
+        let message = if parted_otherwise {
+            "`manifest`: its columns are parted by semicolons or tabs; write it with commas"
+        } else {
+            "`manifest` is neither JSONL nor CSV with a column `custom_id`"
+        };
         return Err(ApiError::invalid("manifest", message));
     }
     if let Some(unknown) = headers.iter().find(|name| !is_known(name)) {
@@ -113,15 +122,34 @@ fn csv(reader: &mut BufReader<Parts>, groups: &mut Grouped<'_>) -> Result<(), Ap
         return Err(ApiError::invalid("manifest", message));
     }
     let mut record = csv::ByteRecord::new();
+    // Where the last record begins and ends, if that is on several lines.
+    let mut over_lines = None;
     loop {
         let more = csv.read_byte_record(&mut record);
         // Quotes and ends of lines that do not fit are taken as they are; only reading itself can fail.
         if !more.map_err(|_| ApiError::invalid("manifest", "`manifest` broke off"))? {
-            return groups.end();
+            return match over_lines {
+                Some(lines) if csv.get_ref().get_ref().odd_quotes => Err(unclosed(lines)),
+                _ => groups.end(),
+            };
         }
-        let line = record.position().map_or(0, |position| i64::try_from(position.line()).unwrap_or_default());
-        groups.add(line, of_record(&headers, &record).and_then(Line::of))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let holds_end = record.iter().any(|field| field.contains(&b'\n') || field.contains(&b'\r'));
+        over_lines = holds_end.then(|| (line, csv.position().line()));
+        if let Some(lines) = over_lines.filter(|_| record.len() != headers.len()) {
+            return Err(unclosed(lines));
+        }
+        let number = i64::try_from(line).unwrap_or_default();
+        groups.add(number, of_record(&headers, &record).and_then(Line::of))?;
     }
+}
+
+/// A record that took the lines behind it for its own: as one bad row they would be lost.
+fn unclosed((from, behind): (u64, u64)) -> ApiError {
+    let to = behind.saturating_sub(1);
+    let message =
+        format!("`manifest`, line {from}: a quote that opens there swallows the lines up to {to}; close it");
+    ApiError::invalid("manifest", message)
 }
 
 /// The members that a record stands for.
@@ -214,6 +242,8 @@ struct Parts {
     incoming: Receiver<Part>,
     part: Bytes,
     refused: Option<ApiError>,
+    /// Whether an odd number of quotes came: one of them opens and never closes.
+    odd_quotes: bool,
 }
 
 impl Read for Parts {
@@ -232,6 +262,7 @@ impl Read for Parts {
         let taken = self.part.split_to(count);
         for (to, from) in into.iter_mut().zip(taken) {
             *to = from;
+            self.odd_quotes ^= from == b'"';
         }
         Ok(count)
     }
@@ -298,11 +329,32 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_that_does_not_close_loses_no_lines_unsaid() {
+        let rows = "b,zip:b.jpg,MA\n".repeat(40);
+        for (text, wanted) in [
+            // To the end of the file, from the first and from the last column; to the next quote.
+            (format!("custom_id,document_front,country\n\"a,zip:a.jpg,MA\n{rows}"), "line 2"),
+            (format!("custom_id,document_front,country\nx,zip:x.jpg,MA\na,zip:a.jpg,\"MA\n{rows}"), "line 3"),
+            (
+                format!("custom_id,document_front,country\n\"a,zip:a.jpg,MA\n{rows}\"c\",zip:c.jpg,MA\n"),
+                "line 2",
+            ),
+        ] {
+            let Err(error) = read(text.as_bytes()) else { panic!("{text}") };
+            assert!(error.message.contains(wanted) && !error.message.contains("zip:"), "{error}");
+        }
+        let whole =
+            b"custom_id,document_front,country\na\"b,zip:a.jpg,MA\n\"c\nd\",zip:c.jpg,MA\ne,zip:e.jpg,MA\n";
+        assert_eq!(read(whole).unwrap().len(), 3, "a stray quote is none that opens");
+    }
+
+    #[test]
     fn what_is_no_manifest_says_what_it_should_be() {
         for (text, wanted) in [
             (&b"PK\x03\x04xxxx"[..], "archive"),
             (b"name,country\na,MA\n", "custom_id"),
             (b"custom_id,contry\na,MA\n", "contry"),
+            (b"custom_id;country\na;MA\n", "commas"),
             (b"\x00\x01\x02", "custom_id"),
         ] {
             let Err(error) = read(text) else { panic!("{wanted}") };
