@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
 
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use txid_tests::bulk::{self, Plan};
-use txid_tests::fleet::binary;
+use txid_tests::fleet::{Role, Space, binary};
 use txid_tests::pictures;
 
 #[tokio::test]
@@ -56,13 +57,13 @@ fn a_local_run_that_was_killed_goes_on_and_verifies_no_row_twice() {
     first.kill().unwrap();
     first.wait().unwrap();
     let remembered = std::fs::read_to_string(out.join(".txid/batch")).unwrap();
-    let id = remembered.split(' ').next().unwrap();
+    let remembered: Value = serde_json::from_str(&remembered).unwrap();
+    let id = remembered["batch"].as_str().unwrap();
     // Other options are another batch.
     let other =
         run_local(&manifest, &out).arg("--verify-duplicates").stderr(Stdio::piped()).output().unwrap();
-    assert!(
-        !other.status.success() && String::from_utf8_lossy(&other.stderr).contains("choose another --out")
-    );
+    let told = String::from_utf8_lossy(&other.stderr);
+    assert!(!other.status.success() && told.contains("other options: choose another --out"), "{told}");
 
     let second = run_local(&manifest, &out).stderr(Stdio::piped()).output().unwrap();
     let told = String::from_utf8_lossy(&second.stderr);
@@ -96,6 +97,12 @@ fn the_errors_of_a_local_run_are_a_manifest_wherever_they_lie() {
     };
     let rows = [("good", "0.jpg"), ("missing", "2.jpg"), ("outside", "../1.jpg"), ("linked", "linked.jpg")];
     std::fs::write(&manifest, rows.map(|(custom_id, picture)| row(custom_id, picture)).concat()).unwrap();
+    let checked = run_local(&manifest, &out).arg("--validate-only").stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(3), "{told}");
+    assert_eq!(lines(&out.join("preflight.jsonl")).len(), 3, "{told}");
+    assert!(!out.join(".txid").exists(), "what was only checked leaves nothing behind");
+
     let first = run_local(&manifest, &out).stderr(Stdio::piped()).output().unwrap();
     let told = String::from_utf8_lossy(&first.stderr);
     assert_eq!(first.status.code(), Some(3), "{told}");
@@ -117,6 +124,85 @@ fn the_errors_of_a_local_run_are_a_manifest_wherever_they_lie() {
         .unwrap();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
     assert_eq!(lines(&again.join("results.jsonl")).len(), 3);
+}
+
+/// Through a fleet: a check with faults, one of the mended manifest in the same folder, and the rows themselves.
+#[tokio::test]
+async fn what_was_only_checked_is_verified_by_the_same_command() {
+    let mut space = Space::new().await.unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    space.set("server.listen", &format!("127.0.0.1:{port}"));
+    let (key, _) = space.account(None).await.unwrap();
+    let nodes = [space.node(Role::Scheduler).unwrap(), space.node(Role::StubWorker).unwrap()];
+    let client = space.client(&nodes[0], &key).unwrap();
+
+    let (archive, out) = (space.folder().join("pictures.zip"), space.folder().join("results"));
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&archive).unwrap());
+    for (name, width, height) in [("front.png", 1280, 720), ("selfie.png", 640, 640)] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&pictures::plain(width, height)).unwrap();
+    }
+    zip.finish().unwrap();
+    let manifest = space.folder().join("people.csv");
+    let write = |front: &str| {
+        let rows: String = (0..120).map(|n| format!("{n},zip:{front},zip:selfie.png\n")).collect();
+        std::fs::write(&manifest, format!("custom_id,document_front,selfie\n{rows}")).unwrap();
+    };
+    let txid = |api_port: u16, arguments: &[&str]| {
+        let api = format!("http://127.0.0.1:{api_port}");
+        let mut command = Command::new(binary("txid").unwrap());
+        command.arg("batch").args(arguments).args(["--api", &api]).env("TXID_API_KEY", key.reveal());
+        let ended = command.stdin(Stdio::null()).output().unwrap();
+        (ended.status.code().unwrap(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    let options = ["--country", "MA", "--type", "passport", "--verify-duplicates"];
+    let run = |api_port: u16, more: &[&str]| {
+        let (manifest, archive, out) =
+            (manifest.to_str().unwrap(), archive.to_str().unwrap(), out.to_str().unwrap());
+        let given = ["run", manifest, "--archive", archive, "--out", out];
+        txid(api_port, &[&given[..], &options[..], more].concat())
+    };
+    let batches = async || client.get("/v1/identity/batches").await.unwrap().body["data"].clone();
+
+    write("front.png");
+    let (code, told) = run(1, &[]);
+    assert!(code == 1 && told.contains("refused"), "{told}");
+    std::fs::write(&manifest, "name,country\na,MA\n").unwrap();
+    let (code, told) = run(port, &[]);
+    assert!(code == 4 && told.contains("custom_id"), "{told}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0, "there is nothing to keep");
+
+    write("missing.png");
+    let (code, told) = run(port, &["--validate-only"]);
+    assert!(code == 3 && told.contains("120 with faults (not_found 120)"), "{told}");
+    assert_eq!(lines(&out.join("preflight.jsonl")).len(), 120);
+    write("front.png");
+    let (code, told) = run(port, &["--validate-only"]);
+    assert!(code == 0 && told.contains("0 with faults"), "{told}");
+    assert_eq!(lines(&out.join("preflight.jsonl")).len(), 0);
+    let (code, told) = run(port, &[]);
+    assert!(code == 0 && told.contains("120 verified"), "{told}");
+    assert_eq!(lines(&out.join("results.jsonl")).len(), 120);
+    for file in std::fs::read_dir(&out).unwrap().map(Result::unwrap) {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{} names people", file.path().display());
+    }
+    let told = batches().await;
+    let statuses: Vec<&str> =
+        told.as_array().unwrap().iter().map(|batch| batch["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["completed", "cancelled", "failed"]);
+
+    let (completed, cancelled) = (told[0]["id"].as_str().unwrap(), told[1]["id"].as_str().unwrap());
+    let (code, told) = txid(port, &["retry-failed", completed]);
+    assert!(code == 1 && told.contains("every row of the batch has a verdict"), "{told}");
+    let (code, told) = txid(port, &["retry-failed", cancelled]);
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = txid(port, &["delete", completed]);
+    assert_eq!(code, 0, "{told}");
+    let gone = async || client.get(&format!("/v1/identity/batches/{completed}")).await.unwrap().status;
+    assert_eq!(gone().await, 404);
+    drop(nodes);
+    space.remove().await.unwrap();
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::place::private;
 use super::{Given, Server};
-use anyhow::{Context as _, bail};
-use reqwest::{Method, Response};
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use txid_shared::api::{Batch, ErrorBody};
 use txid_shared::config::Secret;
 use txid_shared::files::regular;
@@ -48,6 +49,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     api: String,
     key: Secret,
+    /// Whether the server was ever there: an address that is misspelt is not waited for.
+    answered: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -72,12 +75,13 @@ impl Client {
     pub(super) fn new(api: &str, key: Secret) -> anyhow::Result<Self> {
         txid_shared::use_ring_for_tls();
         let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { http, api: format!("{}/v1/identity", api.trim_end_matches('/')), key })
+        let api = format!("{}/v1/identity", api.trim_end_matches('/'));
+        Ok(Self { http, api, key, answered: AtomicBool::new(false) })
     }
 
     /// A server that is away for a moment is asked again: `GET` changes nothing.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response> {
-        let begun = std::time::Instant::now();
+        let (begun, mut is_told) = (Instant::now(), false);
         loop {
             let mut request = self
                 .http
@@ -87,16 +91,24 @@ impl Client {
                 request = request.json(body);
             }
             let why = match request.send().await {
-                Ok(answer) if answer.status().is_server_error() && method == Method::GET => {
-                    format!("{path}: the API answered {}", answer.status())
+                Ok(answer) => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    let status = answer.status();
+                    let may_change = status.is_server_error() && method == Method::GET;
+                    if !may_change && status != StatusCode::TOO_MANY_REQUESTS {
+                        return checked(answer).await;
+                    }
+                    anyhow!("{path}: the API answered {status}")
                 }
-                Ok(answer) if answer.status().as_u16() == 429 => format!("{path}: too many requests"),
-                Ok(answer) => return checked(answer).await,
-                Err(error) if method == Method::GET => error.to_string(),
+                Err(error) if method == Method::GET && self.answered.load(Ordering::Relaxed) => error.into(),
                 Err(error) => return Err(error.into()),
             };
             if begun.elapsed() > PATIENCE {
-                bail!("{why}");
+                return Err(why);
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                let cause = why.root_cause();
+                eprintln!("{} does not answer ({cause}); asked again for {} s", self.api, PATIENCE.as_secs());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -118,6 +130,19 @@ impl Client {
     pub(super) async fn steer(&self, id: &str, what: &str) -> anyhow::Result<ExitCode> {
         let batch: Batch = self.call(Method::POST, &format!("/batches/{id}/{what}"), None).await?;
         eprintln!("{id} is {}", batch.status);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Opens a batch of the rows without a verdict of one that has ended, and says which.
+    pub(super) async fn retry_failed(&self, id: &str) -> anyhow::Result<ExitCode> {
+        let batch: Batch = self.call(Method::POST, &format!("/batches/{id}/retry-failed"), None).await?;
+        println!("{}", batch.id);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(super) async fn delete(&self, id: &str) -> anyhow::Result<ExitCode> {
+        let _: Value = self.call(Method::DELETE, &format!("/batches/{id}"), None).await?;
+        eprintln!("{id} and all verifications of it are erased");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -171,14 +196,18 @@ impl Client {
         let files =
             batch.files.as_ref().map(|files| files.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
         for file in files {
-            let kind = if file == BatchFile::Manifest { "json" } else { "jsonl" };
-            self.file(batch, file.as_str(), &out.join(format!("{file}.{kind}"))).await?;
+            self.fetch_file(batch, file, out).await?;
             if file == BatchFile::Output {
                 self.file(batch, "output?format=csv", &out.join("output.csv")).await?;
             }
         }
         eprintln!("results in {}", out.display());
         Ok(())
+    }
+
+    pub(super) async fn fetch_file(&self, batch: &Batch, file: BatchFile, out: &Path) -> anyhow::Result<()> {
+        let kind = if file == BatchFile::Manifest { "json" } else { "jsonl" };
+        self.file(batch, file.as_str(), &out.join(format!("{file}.{kind}"))).await
     }
 
     async fn file(&self, batch: &Batch, name: &str, to: &Path) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! `txid batch run --local`: a standalone of its own, kept under the results until the batch has ended.
 
 use super::client::{Client, body};
-use super::place::Place;
+use super::place::{LOCAL, Place};
 use super::{Given, PAUSED, STATE, to_the_end, unless_insisted};
 use crate::admin;
 use crate::up::Standalone;
@@ -31,7 +31,7 @@ pub(super) async fn run(
         None => manifest.parent().map(Path::to_path_buf),
     };
     let from = files.as_deref().unwrap_or(Path::new("/")).display();
-    let place = Place::open(out, &manifest, given, &format!("local {from}")).await?;
+    let place = Place::open(out, &manifest, given, &format!("{LOCAL}{from}")).await?;
     let mut config = admin::load(config)?;
     config.server.listen.set_port(0);
     config.batches.local_files = files;
@@ -78,7 +78,7 @@ async fn work(
         let batch: Batch = client.call(Method::POST, "/batches", Some(body)).await?;
         Ok(batch.id.to_string())
     };
-    let ended = to_the_end(&client, place, submitting, signals).await;
+    let ended = to_the_end(&client, place, given.validate_only, submitting, signals).await;
     standalone.stop().await?;
     ended
 }

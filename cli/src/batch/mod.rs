@@ -5,17 +5,18 @@ mod local;
 mod place;
 mod progress;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use client::Client;
-use place::{Place, write_whole};
-use progress::{told, watch};
+use place::Place;
+use progress::{told, told_of_check, watch};
 use reqwest::Method;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use txid_shared::task::{StopSignals, stop_signal};
-use txid_shared::words::BatchStatus;
+use txid_shared::words::{BatchFile, BatchStatus};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Where a run keeps what it needs to go on.
@@ -38,7 +39,8 @@ pub struct Server {
 pub enum BatchCommand {
     /// Submit a manifest, watch it, fetch the results. Ctrl-C pauses; the same command goes on.
     ///
-    /// Exit status: 0 every row has a verdict, 3 some have none, 4 it did not complete, 5 paused, 1 it could not run.
+    /// Exit status: 0 every row has a verdict, 3 some have none, 4 it did not complete, 5 paused, 1 it could not run;
+    /// with --validate-only 0 no row has faults, 3 some have.
     Run {
         /// JSONL, CSV or ZIP.
         manifest: PathBuf,
@@ -109,6 +111,18 @@ pub enum BatchCommand {
         #[command(flatten)]
         server: Server,
     },
+    /// Submit the rows without a verdict of a batch that has ended again, and print the new batch's id.
+    RetryFailed {
+        id: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Erase a batch that has ended, with its files and all its verifications.
+    Delete {
+        id: String,
+        #[command(flatten)]
+        server: Server,
+    },
 }
 
 /// What rows have where they do not say otherwise, and how the batch is treated.
@@ -127,7 +141,7 @@ pub struct Given {
     checks: Vec<String>,
     #[arg(long)]
     name: Option<String>,
-    /// Check every row, verify none, and wait for `txid batch confirm`.
+    /// Check every row and verify none: the same command without this, or `txid batch confirm`, verifies.
     #[arg(long)]
     validate_only: bool,
     /// Give up when more than so many percent of the rows fail.
@@ -147,7 +161,8 @@ pub async fn run(config: Option<PathBuf>, command: BatchCommand) -> anyhow::Resu
             let (client, signals) = (Client::of(&server)?, StopSignals::listen());
             let place = Place::open(&out, &manifest, &given, &server.api).await?;
             let submitting = client.submit(&manifest, &given);
-            unless_insisted(&signals, to_the_end(&client, &place, submitting, &signals)).await
+            unless_insisted(&signals, to_the_end(&client, &place, given.validate_only, submitting, &signals))
+                .await
         }
         BatchCommand::Submit { manifest, given, server } => {
             println!("{}", Client::of(&server)?.submit(&manifest, &given).await?);
@@ -177,6 +192,8 @@ pub async fn run(config: Option<PathBuf>, command: BatchCommand) -> anyhow::Resu
         BatchCommand::Pause { id, server } => Client::of(&server)?.steer(&id, "pause").await,
         BatchCommand::Resume { id, server } => Client::of(&server)?.steer(&id, "resume").await,
         BatchCommand::Cancel { id, server } => Client::of(&server)?.steer(&id, "cancel").await,
+        BatchCommand::RetryFailed { id, server } => Client::of(&server)?.retry_failed(&id).await,
+        BatchCommand::Delete { id, server } => Client::of(&server)?.delete(&id).await,
     }
 }
 
@@ -199,28 +216,31 @@ async fn unless_insisted(
 async fn to_the_end(
     client: &Client,
     place: &Place,
+    validate_only: bool,
     submitting: impl Future<Output = anyhow::Result<String>>,
     signals: &StopSignals,
 ) -> anyhow::Result<ExitCode> {
-    let id = match &place.batch {
-        Some(id) => {
-            let batch = client.batch(id).await?;
-            eprintln!("going on with {id}, which is {}", batch.status);
-            if batch.status == BatchStatus::Paused {
-                client.steer(id, "resume").await?;
-            }
-            id.clone()
-        }
+    let id = match going_on(client, place, validate_only).await? {
+        Some(id) => id,
         None => {
             let id = submitting.await?;
-            write_whole(&place.remembered, format!("{id} {}", place.fingerprint).as_bytes())?;
+            place.remember(&id)?;
             eprintln!("batch {id}");
             id
         }
     };
     let seen = progress::Seen::default();
+    let watching = async {
+        let batch = watch(client, &id, &seen).await?;
+        if batch.status != BatchStatus::AwaitingConfirmation || validate_only {
+            return Ok(batch);
+        }
+        // It was checked before, and the same is to be verified now.
+        client.steer(&id, "confirm").await?;
+        watch(client, &id, &seen).await
+    };
     let batch = tokio::select! {
-        batch = watch(client, &id, &seen) => batch?,
+        batch = watching => batch?,
         () = signals.once.cancelled() => {
             eprintln!(
                 "pausing: {} rows are under way, and what runs of them ends first; Ctrl-C again ends at once",
@@ -233,18 +253,44 @@ async fn to_the_end(
             return Ok(ExitCode::from(PAUSED));
         }
     };
-    if batch.status == BatchStatus::AwaitingConfirmation {
-        println!("{}", serde_json::to_string_pretty(&batch.preflight)?);
-        let next = if place.is_local() {
-            "without --validate-only, and with another --out, it is".to_owned()
-        } else {
-            format!("txid batch confirm {id}, then the same command again")
-        };
-        eprintln!("checked, nothing was verified: {next}");
-        return Ok(ExitCode::from(PAUSED));
+    if let (BatchStatus::AwaitingConfirmation, Some(found)) = (batch.status, &batch.preflight) {
+        client.fetch_file(&batch, BatchFile::Preflight, &place.out).await?;
+        println!("{}", serde_json::to_string_pretty(found)?);
+        let code = told_of_check(found);
+        eprintln!("each fault with its line: {}", place.out.join("preflight.jsonl").display());
+        let or = if place.is_local() { String::new() } else { format!(", or txid batch confirm {id},") };
+        eprintln!("the same command without --validate-only{or} verifies; a mended manifest begins anew");
+        return Ok(code);
+    }
+    if !batch.was_begun() {
+        // There is nothing to fetch, and what is mended may have the same folder.
+        place.forget()?;
+        return Ok(told(&batch));
     }
     client.fetch(&batch, &place.out).await?;
     place.forget()?;
     place.explain_errors(&batch);
     Ok(told(&batch))
+}
+
+/// The batch that the results' folder remembers. One that was only checked makes room for what was mended.
+async fn going_on(client: &Client, place: &Place, validate_only: bool) -> anyhow::Result<Option<String>> {
+    let Some(id) = &place.batch else { return Ok(None) };
+    let batch = client.batch(id).await?;
+    let is_waiting = batch.status == BatchStatus::AwaitingConfirmation;
+    if let Some(what) = place.of_something_else {
+        if !is_waiting {
+            return Err(place.taken(what));
+        }
+        client.steer(id, "cancel").await?;
+        return Ok(None);
+    }
+    eprintln!("going on with {id}, which is {}", batch.status);
+    if validate_only && batch.was_begun() {
+        bail!("{id} is being verified already: leave --validate-only out to go on with it");
+    }
+    if batch.status == BatchStatus::Paused {
+        client.steer(id, "resume").await?;
+    }
+    Ok(Some(id.clone()))
 }

@@ -5,7 +5,7 @@ use super::{LOOK_EVERY, NOT_COMPLETED, PAUSED, WITH_ERRORS};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::Cell;
 use std::process::ExitCode;
-use txid_shared::api::{Batch, Counts};
+use txid_shared::api::{Batch, Counts, Preflight};
 use txid_shared::words::BatchStatus;
 
 /// What was seen last, for who stops watching.
@@ -54,6 +54,21 @@ pub(super) fn told(batch: &Batch) -> ExitCode {
     }
 }
 
+/// What a check found, and what a script makes of it.
+pub(super) fn told_of_check(found: &Preflight) -> ExitCode {
+    let faults: Vec<String> = found.faults.iter().map(|(code, rows)| format!("{code} {rows}")).collect();
+    let faults = if faults.is_empty() { String::new() } else { format!(" ({})", faults.join(", ")) };
+    eprintln!(
+        "checked {} rows in {:.1} s: {} with faults{faults}, {} show the document of an earlier row, {} are known \
+         to the account; nothing was verified",
+        found.rows, found.seconds, found.rows_with_faults, found.duplicates, found.known_to_account
+    );
+    if let (Some(seconds), Some(core_seconds)) = (found.estimated_seconds, found.core_seconds) {
+        eprintln!("verifying the others takes about {seconds:.0} s, {core_seconds:.0} core-seconds");
+    }
+    if found.rows_with_faults == 0 { ExitCode::SUCCESS } else { ExitCode::from(WITH_ERRORS) }
+}
+
 /// Until it has ended, or waits for somebody.
 pub(super) async fn watch(client: &Client, id: &str, seen: &Seen) -> anyhow::Result<Batch> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -72,10 +87,16 @@ pub(super) async fn watch(client: &Client, id: &str, seen: &Seen) -> anyhow::Res
             batch.rows_per_second, counts.verified, counts.failed, counts.manual_review, counts.error
         ));
         // Where nobody draws, a line for each change of status and each tenth.
-        let tenth = if counts.total > 0 { counts.ended() * 10 / counts.total } else { 0 };
-        let line = format!("{} {}0%", batch.status, tenth);
+        let line = match (counts.ended() * 10).checked_div(counts.total) {
+            None => batch.status.to_string(),
+            Some(tenth) => format!("{} {}", batch.status, tenth * 10),
+        };
         if bar.is_hidden() && line != last {
-            eprintln!("{line}: {} of {}, {:.1}/s", counts.ended(), counts.total, batch.rows_per_second);
+            let rate = match batch.rows_per_second {
+                0.0 => String::new(),
+                rate => format!(", {rate:.1}/s"),
+            };
+            eprintln!("{}: {} of {} rows{rate}", batch.status, counts.ended(), counts.total);
             last = line;
         }
         let waits = matches!(batch.status, BatchStatus::AwaitingConfirmation | BatchStatus::Paused);

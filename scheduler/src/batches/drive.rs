@@ -192,6 +192,10 @@ impl Batches {
         let (reach, manifest) = (&opened.reach, &opened.source.manifest);
         let read = holding.read(manifest, reach.archive(), reach.account_name(), record.account_id).await?;
         if let Err(refused) = read {
+            // Rows of a manifest that is not taken would wait for ever.
+            if !self.store.reset_rows((drive.id, drive.token)).await? {
+                return Err(DriveError::LeaseLost);
+            }
             return self.refuse(drive, record, refused).await;
         }
         // What the rows' reader kept is of a reading before.

@@ -136,10 +136,10 @@ fn error_line(row: &BatchRow, text: &[u8]) -> Map<String, Value> {
     }
     let mut fault = match &row.error {
         Some(error) => json!(error),
-        None => {
-            let reasons = row.outcome.as_ref().map(|outcome| &outcome.reasons);
-            json!({ "code": row.state, "reasons": reasons })
-        }
+        None => match &row.outcome {
+            Some(outcome) => json!({ "code": row.state, "reasons": outcome.reasons }),
+            None => json!({ "code": row.state }),
+        },
     };
     fault["line"] = row.line.into();
     if let Some(unread) = unread {

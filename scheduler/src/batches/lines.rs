@@ -46,6 +46,9 @@ fn begin(reader: &mut BufReader<Parts>, groups: &Sender<Group>) -> Result<(), Ap
         reader.consume(3);
     }
     let start = reader.fill_buf().map_err(|error| unreadable(&error))?;
+    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+        return Err(ApiError::invalid("manifest", "`manifest` is UTF-16: save it as UTF-8 (`CSV UTF-8`)"));
+    }
     if start.starts_with(b"PK\x03\x04") {
         return Err(ApiError::invalid("manifest", "`manifest` is a ZIP archive: give it as `archive`"));
     }
@@ -121,6 +124,10 @@ fn csv(reader: &mut BufReader<Parts>, groups: &mut Grouped<'_>) -> Result<(), Ap
         let message = format!("`manifest` has the unknown column `{shown}`; known: {}", HEADERS.join(", "));
         return Err(ApiError::invalid("manifest", message));
     }
+    let mut seen = std::collections::HashSet::new();
+    if let Some(repeated) = headers.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(ApiError::invalid("manifest", format!("`manifest` has the column `{repeated}` twice")));
+    }
     let mut record = csv::ByteRecord::new();
     // Where the last record begins and ends, if that is on several lines.
     let mut over_lines = None;
@@ -156,7 +163,8 @@ fn unclosed((from, behind): (u64, u64)) -> ApiError {
 fn of_record(headers: &[String], record: &csv::ByteRecord) -> Result<Map<String, Value>, Wrong> {
     let mut members = Map::new();
     let custom_id = headers.iter().position(|name| name == "custom_id").and_then(|at| record.get(at));
-    let custom_id = custom_id.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
+    let custom_id =
+        custom_id.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(|id| id.trim().to_owned());
     let refused = |error: ApiError| {
         let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
         // Writing to a Vec cannot fail.
@@ -170,7 +178,7 @@ fn of_record(headers: &[String], record: &csv::ByteRecord) -> Result<Map<String,
         return refused(ApiError::new(ErrorCode::InvalidRequest, message));
     }
     for (name, bytes) in headers.iter().zip(record) {
-        let Ok(text) = std::str::from_utf8(bytes) else {
+        let Ok(text) = std::str::from_utf8(bytes).map(str::trim) else {
             return refused(ApiError::new(ErrorCode::InvalidRequest, "the line is not UTF-8"));
         };
         if text.is_empty() || name.starts_with('_') {
@@ -316,7 +324,7 @@ mod tests {
             a,zip:a.jpg,MA,ocr;fraud,\"Zo\xc3\xab, B\",\"{\"\"x\"\":1}\"\n\
             b,zip:b.jpg\n\
             \"c\nd\",zip:c.jpg,,,,{oops\n\
-            e,zip:e.jpg,,,,\n";
+            e, zip:e.jpg ,,,,\n";
         let found = told(text);
         assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 4, 6]);
         assert_eq!(
@@ -355,6 +363,8 @@ mod tests {
             (b"name,country\na,MA\n", "custom_id"),
             (b"custom_id,contry\na,MA\n", "contry"),
             (b"custom_id;country\na;MA\n", "commas"),
+            (b"custom_id,country,country\na,MA,FR\n", "`country` twice"),
+            (b"\xff\xfec\0u\0s\0", "UTF-8"),
             (b"\x00\x01\x02", "custom_id"),
         ] {
             let Err(error) = read(text) else { panic!("{wanted}") };

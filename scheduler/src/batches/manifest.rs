@@ -227,13 +227,21 @@ fn named(archive: &Archive, name: &str) -> Result<String, ApiError> {
         return Ok(name.to_owned());
     }
     let found = archive.names(&[".jsonl", ".csv"]);
-    let usual = found.iter().find(|name| NAMES.contains(&name.rsplit('/').next().unwrap_or_default()));
-    match (usual, found.as_slice()) {
-        (Some(usual), _) => Ok(usual.clone()),
-        (None, [only]) => Ok(only.clone()),
-        (None, []) => Err(ApiError::invalid("manifest", "the archive has no manifest.jsonl or manifest.csv")),
-        (None, _) => {
+    let is_usual = |name: &&String| NAMES.contains(&name.rsplit('/').next().unwrap_or_default());
+    let usual: Vec<&String> = found.iter().filter(is_usual).collect();
+    match (usual.as_slice(), found.as_slice()) {
+        ([only], _) => Ok((*only).clone()),
+        ([], [only]) => Ok(only.clone()),
+        ([], []) => Err(ApiError::invalid(
+            "manifest",
+            "the archive has no manifest: put manifest.jsonl or manifest.csv into it",
+        )),
+        ([], _) => {
             Err(ApiError::invalid("manifest", "the archive has several manifests; name one manifest.jsonl"))
+        }
+        ([first, second, ..], _) => {
+            let message = format!("the archive has the manifests {first} and {second}; leave one");
+            Err(ApiError::invalid("manifest", message))
         }
     }
 }

@@ -14,7 +14,7 @@ use txid_shared::blobs::sources::{SourceError, Sources};
 use txid_shared::blobs::spool::SpoolReader;
 use txid_shared::files::{FileError, read_picture};
 use txid_shared::ids::AccountId;
-use txid_shared::outbound::{Guard, allowed_url};
+use txid_shared::outbound::{Forbidden, Guard, allowed_url};
 use txid_shared::store::{Store, Upload};
 
 /// Something may be away for a moment: so often a picture is asked for.
@@ -217,7 +217,11 @@ impl Reach {
         };
         let url = allowed_url(url, guard)
             .map_err(|why| refused(ErrorCode::Forbidden, format!("`{param}`: {why}")))?;
-        let answer = client.get(url).send().await.map_err(|error| Missing::Unavailable(cause(&error)))?;
+        let answer = client.get(url).send().await.map_err(|error| match innermost(&error) {
+            // What its name resolves to.
+            why if why.is::<Forbidden>() => refused(ErrorCode::Forbidden, format!("`{param}`: {why}")),
+            _ => Missing::Unavailable(cause(&error)),
+        })?;
         let status = answer.status();
         if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
             return Err(Missing::Unavailable(format!("its server answered {}", status.as_u16())));
@@ -242,9 +246,13 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut innermost: &dyn std::error::Error = error;
+    innermost(error).to_string()
+}
+
+fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    innermost
 }

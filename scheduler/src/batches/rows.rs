@@ -2,7 +2,7 @@
 //! references or base64.
 
 use super::source::Location;
-use crate::form::{Form, Given};
+use crate::form::{Form, Given, Members, shown};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use txid_shared::api::{ApiError, ErrorCode};
@@ -17,6 +17,8 @@ pub(super) const FAULT: &str = "_error";
 pub(super) const UNREAD: &str = "text";
 /// Characters that are kept of such a line: enough for a person to find it.
 const KEPT_UNREAD: usize = 1000;
+/// Characters of base64 that every picture is longer than.
+const LEAST_PICTURE: usize = 256;
 /// Columns of a CSV manifest.
 pub(crate) const HEADERS: [&str; 9] = [
     CUSTOM_ID,
@@ -60,11 +62,27 @@ impl Wrong {
 
 impl Line {
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
-        let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        let unread = |error: &serde_json::Error| {
             let message = format!("the line is not a JSON object: column {}", error.column());
             Wrong::unread(text.as_bytes(), ApiError::new(ErrorCode::InvalidRequest, message))
-        })?;
-        Self::of(members)
+        };
+        let Members(given) = serde_json::from_str(text).map_err(|error| unread(&error))?;
+        let (mut members, mut repeated) = (Map::new(), None);
+        for (name, value) in given {
+            let value = serde_json::from_str(value.get()).map_err(|error| unread(&error))?;
+            if members.insert(name.clone().into_owned(), value).is_some() {
+                repeated.get_or_insert(name);
+            }
+        }
+        match repeated {
+            None => Self::of(members),
+            // Which of the two is meant, nobody can tell.
+            Some(name) => {
+                let custom_id = Self::checked(&members).ok();
+                let error = ApiError::invalid(&shown(&name), "the field is given twice");
+                Err(Wrong { custom_id, ..Wrong::unread(text.as_bytes(), error) })
+            }
+        }
     }
 
     pub(super) fn of(mut members: Map<String, Value>) -> Result<Self, Wrong> {
@@ -120,11 +138,14 @@ pub(crate) fn row_form(
             continue;
         }
         let role = ImageRole::ALL.iter().find(|role| role.as_str() == name);
-        if let (Some(role), Value::String(text)) = (role, value)
-            && let Some(location) = Location::parse(name, text)?
-        {
-            pictures.push((*role, location));
-            continue;
+        if let (Some(role), Value::String(text)) = (role, value) {
+            if let Some(location) = Location::parse(name, text)? {
+                pictures.push((*role, location));
+                continue;
+            }
+            if is_path(text) {
+                return Err(path_without_scheme(name));
+            }
         }
         let given = match value {
             Value::String(text) => text.clone(),
@@ -133,6 +154,19 @@ pub(crate) fn row_form(
         form.add(Cow::Owned(name.clone()), Given::Text(given));
     }
     Ok((form, pictures))
+}
+
+/// Base64 has no dot, and no picture is so short.
+fn is_path(text: &str) -> bool {
+    text.len() < LEAST_PICTURE && (text.contains('.') || text.starts_with('/'))
+}
+
+fn path_without_scheme(name: &str) -> ApiError {
+    let message = format!(
+        "`{name}` looks like a path: references begin with upload: s3: zip: https:, and with file: where a batch \
+         runs locally"
+    );
+    ApiError::invalid(name, message)
 }
 
 /// What is still to be fetched.
@@ -154,6 +188,8 @@ mod tests {
         assert_eq!(fault("[1]"), (None, None));
         assert_eq!(fault(r#"{"country":"MA"}"#), (None, Some("custom_id".to_owned())));
         assert_eq!(fault(r#"{"custom_id":7}"#), (None, Some("custom_id".to_owned())));
+        let twice = fault(r#"{"custom_id":"a","country":"MA","country":"FR"}"#);
+        assert_eq!(twice, (Some("a".to_owned()), Some("country".to_owned())));
         let (custom_id, param) = fault(r#"{"custom_id":"a","mode":"sync"}"#);
         assert_eq!((custom_id.as_deref(), param.as_deref()), (Some("a"), Some("mode")));
     }

@@ -51,9 +51,15 @@ impl Location {
                 Self::Web(text.to_owned())
             }
             "file" => Self::File(rest.strip_prefix("//").unwrap_or(rest).to_owned()),
+            "http" => {
+                return refused(format!(
+                    "`{param}`: http: is not open, since it is read on the way; use https:"
+                ));
+            }
             _ => {
                 return refused(format!(
-                    "`{param}` refers to nothing known: use upload: s3: zip: https: or base64"
+                    "`{param}` refers to nothing known: use upload: s3: zip: https: or base64, and \
+                     file: where a batch runs locally"
                 ));
             }
         };

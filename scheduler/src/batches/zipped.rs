@@ -1,13 +1,13 @@
 //! ZIP archives in spools and files: read in place, within bounds. Nothing is unpacked to disk, and an entry is
 //! found by its exact name, so that a path that climbs out leads nowhere.
 
+use std::borrow::Cow;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use txid_shared::blobs::spool::SpoolReader;
 use zip::ZipArchive;
-use zip::result::ZipError;
 
 /// Entries of one archive at most.
 const MOST_ENTRIES: usize = 10_000_000;
@@ -21,7 +21,11 @@ impl<T: Read + Seek + Send> Seekable for T {}
 
 /// Open, and shared by the rows that read from it one after the other.
 #[derive(Clone)]
-pub(super) struct Archive(Arc<Mutex<ZipArchive<Box<dyn Seekable>>>>);
+pub(super) struct Archive {
+    zip: Arc<Mutex<ZipArchive<Box<dyn Seekable>>>>,
+    /// Where every entry lies, as after `zip -r people.zip people/`: names may leave it out. Ends in `/`.
+    folder: Arc<str>,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ArchiveError {
@@ -59,17 +63,22 @@ impl Archive {
         if archive.len() > MOST_ENTRIES {
             return Err(ArchiveError::TooManyEntries);
         }
-        Ok(Self(Arc::new(Mutex::new(archive))))
+        let folder = common_folder(archive.file_names().flatten()).into();
+        Ok(Self { zip: Arc::new(Mutex::new(archive)), folder })
     }
 
     /// Blocks. The whole entry.
     pub(super) fn read(&self, name: &str, largest_bytes: u64) -> Result<Vec<u8>, ArchiveError> {
-        let mut archive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entry = match archive.by_name(name) {
-            Err(ZipError::FileNotFound) => return Err(ArchiveError::NoEntry),
-            Err(error) => return Err(ArchiveError::Malformed(error.to_string())),
-            Ok(entry) => entry,
-        };
+        let mut archive = self.zip.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_folder = format!("{}{name}", self.folder);
+        let found = archive
+            .index_for_name_raw(name.as_bytes())
+            .or_else(|| archive.index_for_name_raw(in_folder.as_bytes()))
+            // Goes through all names, for those that are not UTF-8.
+            .or_else(|| archive.index_for_name(name));
+        let mut entry = archive
+            .by_index(found.ok_or(ArchiveError::NoEntry)?)
+            .map_err(|error| ArchiveError::Malformed(error.to_string()))?;
         if entry.size() > largest_bytes {
             return Err(ArchiveError::TooLarge(largest_bytes));
         }
@@ -88,10 +97,8 @@ impl Archive {
 
     /// Blocks. The names that end in one of `endings`.
     pub(super) fn names(&self, endings: &[&str]) -> Vec<String> {
-        let archive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What macOS adds beside each file is no manifest.
-        let wanted =
-            |name: &String| endings.iter().any(|ending| name.ends_with(ending)) && !name.contains("__MACOSX");
+        let archive = self.zip.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |name: &String| endings.iter().any(|ending| name.ends_with(ending)) && is_given(name);
         archive.file_names().flatten().map(std::borrow::Cow::into_owned).filter(wanted).collect()
     }
 
@@ -101,7 +108,7 @@ impl Archive {
         name: &str,
         mut take: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), ArchiveError> {
-        let mut archive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut archive = self.zip.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entry = archive.by_name(name).map_err(|error| ArchiveError::Malformed(error.to_string()))?;
         let mut part = vec![0; AHEAD];
         loop {
@@ -111,6 +118,24 @@ impl Archive {
             }
         }
     }
+}
+
+/// Not what macOS adds beside each file.
+fn is_given(name: &str) -> bool {
+    !name.contains("__MACOSX")
+}
+
+fn common_folder<'a>(names: impl Iterator<Item = Cow<'a, str>>) -> String {
+    let mut common: Option<String> = None;
+    for name in names.filter(|name| is_given(name)) {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let common = common.get_or_insert_with(|| format!("{folder}/"));
+        while !format!("{folder}/").starts_with(common.as_str()) {
+            let shorter = common.trim_end_matches('/').rsplit_once('/').map_or(0, |(rest, _)| rest.len() + 1);
+            common.truncate(shorter);
+        }
+    }
+    common.filter(|folder| folder != "/").unwrap_or_default()
 }
 
 /// A spool as the file that the ZIP reader wants. Lives on blocking threads only.
@@ -154,5 +179,21 @@ impl Seek for SpoolFile {
         };
         self.at = target.ok_or_else(|| std::io::Error::other("before the beginning"))?;
         Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_every_entry_may_be_left_out() {
+        let of = |names: &[&str]| common_folder(names.iter().copied().map(Cow::Borrowed));
+        assert_eq!(of(&["people/", "people/manifest.csv", "people/front/a.jpg"]), "people/");
+        assert_eq!(of(&["a/b/m.csv", "a/b/c/x.jpg", "__MACOSX/a/b/m.csv"]), "a/b/");
+        assert_eq!(of(&["ab/m.csv", "a/x.jpg"]), "");
+        assert_eq!(of(&["manifest.csv", "front/a.jpg"]), "");
+        assert_eq!(of(&["front/a.jpg", "manifest.csv"]), "");
+        assert_eq!(of(&[]), "");
     }
 }

@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use txid_shared::api::{ApiError, Batch, ErrorBody, ErrorCode};
@@ -173,10 +174,14 @@ fn asked(form: &Form<'_>) -> Result<Asked, ApiError> {
 
 /// Rows in the request itself, as a manifest.
 fn rows(form: &Form<'_>) -> Result<Option<Bytes>, ApiError> {
-    let Some(rows) = form.structure::<Vec<Map<String, Value>>>("rows", "a list of objects")? else {
+    let Some(rows) = form.structure::<Vec<Box<RawValue>>>("rows", "a list of objects")? else {
         return Ok(None);
     };
-    let lines = rows.into_iter().map(|row| Value::Object(row).to_string());
+    if rows.iter().any(|row| !row.get().starts_with('{')) {
+        return Err(ApiError::invalid("rows", "`rows` must be a list of objects"));
+    }
+    // Within JSON the ends of lines are blanks: in texts they are escaped.
+    let lines = rows.iter().map(|row| row.get().replace(['\n', '\r'], " "));
     Ok(Some(lines.collect::<Vec<_>>().join("\n").into()))
 }
 

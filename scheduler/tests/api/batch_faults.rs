@@ -33,7 +33,12 @@ async fn what_is_wrong_with_a_request_is_named() {
 #[tokio::test]
 async fn a_manifest_that_is_none_fails_the_batch() {
     let scene = Scene::new().await;
-    for (content, told) in [("name,country\na,MA\n", "custom_id"), ("\n\n", "no rows")] {
+    // More rows than are written together, so that some were read before.
+    let good: String = (0..1200).map(|n| format!("{n},zip:a.jpg,FR\n")).collect();
+    let unclosed = format!("custom_id,document_front,country\n{good}\"b,zip:b.jpg,FR\n{good}");
+    for (content, told) in
+        [("name,country\na,MA\n", "custom_id"), ("\n\n", "no rows"), (unclosed.as_str(), "line 1202")]
+    {
         let part = reqwest::multipart::Part::text(content.to_owned()).file_name("manifest.csv");
         let form = reqwest::multipart::Form::new().part("manifest", part);
         let opened = answer(scene.post("/v1/identity/batches").multipart(form)).await;
@@ -41,6 +46,7 @@ async fn a_manifest_that_is_none_fails_the_batch() {
         let batch = until(&scene, opened.body["id"].as_str().unwrap(), "failed").await;
         assert!(batch["error"]["message"].as_str().unwrap().contains(told), "{batch:#}");
         assert_eq!(batch["error"]["param"], "manifest");
+        assert_eq!(batch["counts"]["total"], 0, "what was read of it goes");
     }
     scene.end().await;
 }
@@ -77,6 +83,13 @@ async fn each_fault_is_found_before_the_start_with_its_line() {
         (with("s3", "document_front", json!("s3://elsewhere/a.jpg")), "forbidden", "document_front"),
         (with("file", "document_front", json!("file:/etc/passwd")), "forbidden", "document_front"),
         (with("inside", "document_front", json!("https://127.0.0.1/a.jpg")), "forbidden", "document_front"),
+        (with("named", "document_front", json!("https://localhost/a.jpg")), "forbidden", "document_front"),
+        (
+            with("open", "document_front", json!("http://example.com/a.jpg")),
+            "invalid_parameter",
+            "document_front",
+        ),
+        (with("path", "document_front", json!("/etc/passwd")), "invalid_parameter", "document_front"),
         (with("scheme", "document_front", json!("ftp://host/a.jpg")), "invalid_parameter", "document_front"),
         (with("webhook", "webhook_url", json!("https://example.com")), "invalid_parameter", "webhook_url"),
         (with("country", "country", json!("FR")), "invalid_parameter", "custom_id"),

@@ -202,12 +202,14 @@ async fn a_manifest_comes_as_a_table_or_in_an_archive() {
     let scene = Scene::new().await;
     let (mut zip, name) = (zip::ZipWriter::new(std::io::Cursor::new(Vec::new())), "kyc/manifest.csv");
     let options = zip::write::SimpleFileOptions::default();
-    for (entry, bytes) in [("a.jpg", jpeg(1280, 720)), ("b.jpg", jpeg(1281, 720))] {
+    for (entry, bytes) in [("kyc/a.jpg", jpeg(1280, 720)), ("kyc/b.jpg", jpeg(1281, 720))] {
         zip.start_file(entry, options).unwrap();
         zip.write_all(&bytes).unwrap();
     }
     zip.start_file(name, options).unwrap();
-    let table = "custom_id,document_front,checks\na,zip:a.jpg,ocr\nb,zip:b.jpg,ocr\nc,zip:../../c.jpg,ocr\n";
+    // The folder of all entries may be left out, as after `zip -r kyc.zip kyc/`.
+    let table =
+        "custom_id,document_front,checks\na,zip:a.jpg,ocr\nb,zip:kyc/b.jpg,ocr\nc,zip:../../c.jpg,ocr\n";
     zip.write_all(table.as_bytes()).unwrap();
     let archive = zip.finish().unwrap().into_inner();
 

@@ -53,6 +53,11 @@ pub struct Batch {
 
 impl Batch {
     pub const OBJECT: &'static str = "identity.batch";
+
+    /// Whether rows of it were ever taken up: not where it was only checked, or its manifest refused.
+    pub fn was_begun(&self) -> bool {
+        self.timestamps.contains_key(&BatchStatus::Queued)
+    }
 }
 
 /// Rows by state; `total` is their sum at every moment.

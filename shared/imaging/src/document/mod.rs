@@ -101,8 +101,7 @@ impl Outline {
 
 pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
     let mut found = looked_at(picture)?;
-    let best = |found: &[Found]| found.iter().map(|one| one.confidence).fold(0.0, f32::max);
-    if best(&found) < SURE {
+    if !found.iter().any(|one| one.confidence >= SURE) {
         found.extend(looked_closer(picture)?);
     }
     let (width, height) = (picture.width() as f32, picture.height() as f32);

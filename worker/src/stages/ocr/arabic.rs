@@ -10,7 +10,7 @@ use super::geometry::TextBox;
 use super::lines::TextLine;
 use super::mrz::Part;
 use super::recognition::{Charset, Keep, Recognised, read_off};
-use super::side::Side;
+use super::side::{Doubtful, Side};
 use super::visual;
 use crate::inference::{Engine, InferenceError, Model};
 use txid_imaging::{RgbImage, luminance};
@@ -66,10 +66,12 @@ pub fn read_doubtful(
     engine: &mut Engine,
 ) -> Result<(), InferenceError> {
     let frame = Frame { picture, place: side.place };
-    for (place, as_latin) in std::mem::take(&mut side.doubtful) {
-        let Some(Recognised { text, confidence, .. }) = recognise(&frame, &place, charset, engine)? else {
-            continue;
+    for Doubtful { place, confidence: as_latin, in_arabic } in std::mem::take(&mut side.doubtful) {
+        let reading = match in_arabic {
+            Some(reading) => Some(reading),
+            None => recognise(&frame, &place, charset, engine)?,
         };
+        let Some(Recognised { text, confidence, .. }) = reading else { continue };
         let line = logical(&text);
         let arabic = without_latin(&line);
         if confidence < LEAST_CONFIDENCE.max(as_latin) || !arabic.chars().any(is_of_the_script) {
@@ -85,7 +87,7 @@ pub fn read_doubtful(
 }
 
 /// A line that is in Arabic beyond doubt and in nothing else, as it is typed, and the confidence.
-pub fn sure(reading: Recognised) -> Option<(String, f32)> {
+pub fn sure(reading: &Recognised) -> Option<(String, f32)> {
     let line = logical(&reading.text);
     let beyond_doubt = reading.confidence >= SURE && !line.contains(LATIN_WORD);
     (beyond_doubt && line.chars().any(arabic::is_letter)).then_some((line, reading.confidence))

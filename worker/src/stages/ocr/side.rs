@@ -49,8 +49,8 @@ const DOUBTFUL: f32 = 0.97;
 
 pub struct Side {
     pub lines: Vec<TextLine>,
-    /// Where something stands that was read with doubt or not at all, and the confidence.
-    pub doubtful: Vec<(TextBox, f32)>,
+    /// What was read with doubt or not at all.
+    pub doubtful: Vec<Doubtful>,
     pub zone: Option<Zone>,
     /// Where the frame, in whose coordinates lines and zone stand, lies in the picture.
     pub place: Place,
@@ -61,6 +61,14 @@ pub struct Side {
     pub document: Option<Polygon>,
     /// The same corners in the frame's coordinates.
     pub sheet: Option<Polygon>,
+}
+
+/// A line that the recogniser of print is not sure of.
+pub struct Doubtful {
+    pub place: TextBox,
+    pub confidence: f32,
+    /// As print in Arabic, where that was asked for already.
+    pub in_arabic: Option<Recognised>,
 }
 
 impl Side {
@@ -265,7 +273,8 @@ impl Reader<'_> {
         for place in within_budget(ordinary) {
             let place = whole_line(&self.frame, &place);
             // A tenth of the time that the other recogniser takes to make nothing of it.
-            if let Some((text, confidence)) = self.read_arabic(&place)?.and_then(arabic::sure) {
+            let in_arabic = self.read_arabic(&place)?;
+            if let Some((text, confidence)) = in_arabic.as_ref().and_then(arabic::sure) {
                 lines.push(TextLine::new(text, confidence, place, along));
                 continue;
             }
@@ -276,7 +285,7 @@ impl Reader<'_> {
                 continue;
             }
             if reading.confidence < DOUBTFUL {
-                doubtful.push((place, reading.confidence));
+                doubtful.push(Doubtful { place, confidence: reading.confidence, in_arabic });
             }
             if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
                 lines.push(TextLine::new(reading.text, reading.confidence, place, along));
