@@ -1,7 +1,8 @@
 //! Quadrilaterals that four of a picture's lines enclose, with what speaks for and against each.
 
 use super::area::signed_area;
-use super::lines::Ruled;
+use super::edges::Edges;
+use super::lines::{Line, Ruled};
 use super::shape::rectangle;
 use txid_shared::partial::Polygon;
 
@@ -47,13 +48,6 @@ impl Candidate {
         self.is_frame.iter().filter(|is_frame| **is_frame).count()
     }
 
-    /// Whether no side is a border of a picture of this size and no corner beyond it.
-    pub fn is_within(&self, width: f32, height: f32, ratio: f32) -> bool {
-        let inside =
-            |[x, y]: &[f32; 2]| (0.0..=width * ratio).contains(x) && (0.0..=height * ratio).contains(y);
-        self.frames() == 0 && self.corners.iter().all(inside)
-    }
-
     pub fn mean_support(&self) -> f32 {
         self.support.iter().sum::<f32>() / (4 - self.frames()).max(1) as f32
     }
@@ -94,7 +88,8 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
             if !(crossing(a, c) && crossing(c, b) && crossing(b, d) && crossing(d, a)) {
                 continue;
             }
-            if let Some(candidate) = judged([a, c, b, d], [p, q, r, s], lines, width, height) {
+            let least = (MEAN_SUPPORT, LEAST_SUPPORT);
+            if let Some(candidate) = judged([a, c, b, d], [p, q, r, s], lines, width, height, least) {
                 found.push(candidate);
             }
         }
@@ -124,6 +119,14 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
     kept
 }
 
+/// What the network marks as a document: it may have no edges that could be seen otherwise.
+pub(super) fn marked_candidate(corners: &Polygon, is_frame: [bool; 4], edges: &Edges) -> Option<Candidate> {
+    let lines: Vec<Ruled> = (0..4)
+        .map(|n| Ruled::on(Line::through(corners[n], corners[(n + 1) % 4]), is_frame[n], edges))
+        .collect();
+    judged([0, 1, 2, 3], *corners, &lines, edges.width as f32, edges.height as f32, (0.0, 0.0))
+}
+
 fn is_near([x, y]: [f32; 2], width: f32, height: f32) -> bool {
     (-OUTSIDE..=1.0 + OUTSIDE).contains(&(x / width)) && (-OUTSIDE..=1.0 + OUTSIDE).contains(&(y / height))
 }
@@ -134,6 +137,7 @@ fn judged(
     lines: &[Ruled],
     width: f32,
     height: f32,
+    (mean_support, least_support): (f32, f32),
 ) -> Option<Candidate> {
     let twice_area = signed_area(&corners);
     if twice_area.abs() < 2.0 * LEAST_AREA * width * height {
@@ -165,7 +169,7 @@ fn judged(
         let place = |share: f32| from + (to - from) * share;
         let [rising, falling] = ruled.support(place(ENDS), place(1.0 - ENDS))?;
         support[n] = rising + falling;
-        if support[n] < LEAST_SUPPORT {
+        if support[n] < least_support {
             return None;
         }
         agreeing += rising.max(falling);
@@ -182,7 +186,7 @@ fn judged(
     let area = twice_area.abs() / 2.0 / (width * height);
     let mut candidate = Candidate { corners, is_frame, support, agreement, beyond, area, rough_score: 0.0 };
     let mean = candidate.mean_support();
-    if mean < MEAN_SUPPORT {
+    if mean < mean_support {
         return None;
     }
     // In the proportions that the weights of `score` have.
@@ -195,7 +199,7 @@ pub(super) fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
     (b[0] - a[0]).hypot(b[1] - a[1])
 }
 
-fn is_convex(corners: &Polygon) -> bool {
+pub(super) fn is_convex(corners: &Polygon) -> bool {
     (0..4).all(|n| {
         let (a, b, c) = (corners[n], corners[(n + 1) % 4], corners[(n + 2) % 4]);
         (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0]) > 0.0

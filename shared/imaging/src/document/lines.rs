@@ -28,6 +28,11 @@ impl Line {
         Self { normal: [direction.cos(), direction.sin()], distance }
     }
 
+    pub fn through(a: [f32; 2], b: [f32; 2]) -> Self {
+        let line = Self::new((b[0] - a[0]).atan2(a[1] - b[1]), 0.0);
+        Self { distance: line.aside(a), ..line }
+    }
+
     pub fn meets(&self, other: &Self) -> Option<[f32; 2]> {
         let ([cos, sin], [other_cos, other_sin]) = (self.normal, other.normal);
         let determinant = cos * other_sin - sin * other_cos;
@@ -91,7 +96,7 @@ pub(super) struct Ruled {
 }
 
 impl Ruled {
-    fn on(line: Line, is_frame: bool, edges: &Edges) -> Self {
+    pub fn on(line: Line, is_frame: bool, edges: &Edges) -> Self {
         let (from, to) = within(&line, edges).unwrap_or((0.0, 0.0));
         let [cos, sin] = line.normal;
         let (mut rising, mut falling) = (vec![0u16], vec![0u16]);

@@ -1,38 +1,35 @@
-//! Where a document lies in a picture, by its outline alone: four straight sides that enclose something
-//! printed, set off from what lies around it. No model: it runs before anything is queued. A scan that the
-//! document fills has no outline, and none is found in it.
+//! Where a document lies in a picture, by its outline: four straight sides that enclose something printed, set off from
+//! what lies around it, and what a small network of our own marks (`models/outline/`). It runs before anything is queued,
+//! without a runtime for models. A scan that the document fills has no outline, and none is found in it.
 
 mod area;
 mod candidates;
+mod corners;
 mod edges;
+mod layers;
 mod lines;
+mod look;
+mod marked;
+mod network;
 mod refine;
 mod score;
 mod shape;
 
 use crate::{ImageError, RgbImage, resize};
 use area::{clipped, common_area, signed_area};
-use candidates::{Candidate, candidates};
-use edges::Edges;
+use look::{Found, looked_at};
 use txid_shared::partial::{Polygon, QualityIssue};
 
 pub use area::overlap;
 pub use shape::DocumentShape;
 
-/// Longer side of the picture in which sides are looked for: a card's edge stays an edge, its print fades.
-const COARSE_PX: u32 = 400;
-/// Longer side of the picture in which they are placed.
+/// Longer side of the picture in which sides are placed.
 const FINE_PX: u32 = 640;
 /// A document that fills less of the picture is too far away.
 const LEAST_FILL: f32 = 0.2;
 /// A candidate is taken for a document from this probability on.
 const LEAST_CONFIDENCE: f32 = 0.2;
 const LEAST_SECOND: f32 = 0.2;
-/// Below this the picture is looked at in parts as well.
-const SURE: f32 = 0.6;
-/// Sides of a part, as a share of the picture's: parts overlap by more than a small card.
-const PART: f32 = 0.65;
-
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
@@ -100,10 +97,7 @@ impl Outline {
 }
 
 pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
-    let mut found = looked_at(picture)?;
-    if !found.iter().any(|one| one.confidence >= SURE) {
-        found.extend(looked_closer(picture)?);
-    }
+    let found = looked_at(picture)?;
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let Some(best) = found.iter().max_by(|a, b| a.confidence.total_cmp(&b.confidence)) else {
         return Ok(Outline::NONE);
@@ -115,8 +109,8 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
     let fine = (fine_ratio < 1.0).then(|| shrunk(picture, fine_ratio)).transpose()?;
     let placed = |found: &Found| {
         let fine = fine.as_ref().unwrap_or(picture);
-        let Candidate { corners, is_frame, .. } = &found.candidate;
-        let corners = refine::refined(corners, *is_frame, fine, fine_ratio / found.ratio);
+        let corners = found.corners.map(|corner| corner.map(|value| value * fine_ratio - 0.5));
+        let corners = refine::refined(&corners, found.is_frame, fine, fine_ratio / found.ratio);
         clockwise(corners.map(|corner| corner.map(|value| (value + 0.5) / fine_ratio)))
     };
     let corners = placed(best);
@@ -124,7 +118,7 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
         let margin = 0.004 * width.max(height);
         (-margin..=width + margin).contains(x) && (-margin..=height + margin).contains(y)
     };
-    let side_is_outside = best.candidate.frames() > 0;
+    let side_is_outside = best.frames() > 0;
     let aspect = (!side_is_outside)
         .then(|| shape::rectangle(&corners, width, height))
         .flatten()
@@ -154,58 +148,11 @@ pub struct Weighable {
 
 /// All candidates of a picture, unweighed.
 pub fn weighable(picture: &RgbImage) -> Result<Vec<Weighable>, ImageError> {
-    let weighable =
-        looked_at(picture)?.into_iter().map(|Found { candidate, evidence, ratio, .. }| Weighable {
-            corners: candidate.corners.map(|corner| corner.map(|value| (value + 0.5) / ratio)),
-            evidence: evidence.into_iter().chain([f32::from(u8::from(candidate.frames() > 0))]).collect(),
-        });
-    Ok(weighable.collect())
-}
-
-struct Found {
-    candidate: Candidate,
-    evidence: [f32; score::EVIDENCE],
-    confidence: f32,
-    /// Of the sides of the picture that the candidate's corners are in to the original's.
-    ratio: f32,
-}
-
-fn looked_at(picture: &RgbImage) -> Result<Vec<Found>, ImageError> {
-    let longer = picture.width().max(picture.height()).max(1);
-    let ratio = (COARSE_PX as f32 / longer as f32).min(1.0);
-    let coarse = shrunk(picture, ratio)?;
-    let edges = Edges::of(&coarse);
-    let lines = lines::lines(&edges);
-    let found = candidates(&lines, edges.width as f32, edges.height as f32).into_iter().map(|candidate| {
-        let evidence = score::evidence(&candidate, &coarse, &edges);
-        let confidence = score::probability(&evidence, candidate.frames() > 0);
-        Found { candidate, evidence, confidence, ratio }
+    let weighable = looked_at(picture)?.into_iter().map(|found| Weighable {
+        corners: found.corners,
+        evidence: found.evidence.into_iter().chain([f32::from(u8::from(found.frames() > 0))]).collect(),
     });
-    Ok(found.collect())
-}
-
-/// A small card's sides are lost among the long lines of what lies around it: there is less of that in a part of the
-/// picture. What reaches beyond the part is not looked for.
-fn looked_closer(picture: &RgbImage) -> Result<Vec<Found>, ImageError> {
-    let part = |length: u32| (length as f32 * PART).round() as u32;
-    let (wide, high) = (part(picture.width()), part(picture.height()));
-    let (right, low) = (picture.width() - wide, picture.height() - high);
-    let mut closer = Vec::new();
-    for (left, top) in [(0, 0), (right, 0), (0, low), (right, low)] {
-        let cut = image::imageops::crop_imm(picture, left, top, wide, high).to_image();
-        let found = looked_at(&cut)?.into_iter();
-        closer.extend(
-            found.filter(|found| found.candidate.is_within(wide as f32, high as f32, found.ratio)).map(
-                |mut found| {
-                    let shift = [left, top].map(|shift| shift as f32 * found.ratio);
-                    found.candidate.corners =
-                        found.candidate.corners.map(|[x, y]| [x + shift[0], y + shift[1]]);
-                    found
-                },
-            ),
-        );
-    }
-    Ok(closer)
+    Ok(weighable.collect())
 }
 
 fn shrunk(picture: &RgbImage, ratio: f32) -> Result<RgbImage, ImageError> {
@@ -216,14 +163,13 @@ fn shrunk(picture: &RgbImage, ratio: f32) -> Result<RgbImage, ImageError> {
 /// Another document, beside the best.
 fn second<'a>(found: &'a [Found], best: &Found) -> Option<&'a Found> {
     let beside = |other: &&Found| {
-        let area = signed_area(&other.candidate.corners) / 2.0;
-        let common = common_area(&other.candidate.corners, &best.candidate.corners);
-        common < 0.1 * area && area > 0.35 * signed_area(&best.candidate.corners) / 2.0
+        let area = signed_area(&other.corners) / 2.0;
+        let common = common_area(&other.corners, &best.corners);
+        common < 0.1 * area && area > 0.35 * signed_area(&best.corners) / 2.0
     };
     found
         .iter()
-        .filter(|other| other.confidence >= LEAST_SECOND && other.candidate.frames() == 0)
-        .filter(|other| other.ratio == best.ratio)
+        .filter(|other| other.confidence >= LEAST_SECOND && other.frames() == 0)
         .filter(beside)
         .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
 }

@@ -11,10 +11,9 @@ const REACH: f32 = 2.6;
 /// Rounds of weighing points by their distance from the line, and the distance of half weight in each.
 const ROUNDS: [f32; 4] = [3.0, 1.5, 0.8, 0.6];
 
-/// The corners in pixels of `fine`, which is `ratio` times as large as the picture in which `corners` were found.
-pub(super) fn refined(corners: &Polygon, is_frame: [bool; 4], fine: &RgbImage, ratio: f32) -> Polygon {
-    let scaled = corners.map(|corner| corner.map(|value| (value + 0.5) * ratio - 0.5));
-    let rough = |n: usize| through(scaled[n], scaled[(n + 1) % 4]);
+/// The corners in pixels of `fine`, which is `ratio` times as large as the picture in which they were found.
+pub(super) fn refined(scaled: &Polygon, is_frame: [bool; 4], fine: &RgbImage, ratio: f32) -> Polygon {
+    let rough = |n: usize| Line::through(scaled[n], scaled[(n + 1) % 4]);
     let sides = [0, 1, 2, 3].map(|n| {
         let side = rough(n);
         if is_frame[n] {
@@ -26,11 +25,6 @@ pub(super) fn refined(corners: &Polygon, is_frame: [bool; 4], fine: &RgbImage, r
     let moved = |n: usize| (anew[n][0] - scaled[n][0]).hypot(anew[n][1] - scaled[n][1]);
     // Farther than both of its sides may move: something else was followed.
     [0, 1, 2, 3].map(|n| if moved(n) < 4.0 * REACH * ratio { anew[n] } else { scaled[n] })
-}
-
-fn through(a: [f32; 2], b: [f32; 2]) -> Line {
-    let line = Line::new((b[0] - a[0]).atan2(a[1] - b[1]), 0.0);
-    Line { distance: line.aside(a), ..line }
 }
 
 fn stepped(side: &Line, from: [f32; 2], to: [f32; 2], fine: &RgbImage, reach: f32) -> Option<Line> {

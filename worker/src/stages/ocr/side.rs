@@ -41,6 +41,10 @@ const FILLERS: usize = 4;
 const ENOUGH_CHARACTERS: f32 = 80.0;
 /// Share of a picture's text outside the document's outline from which on the outline is doubted.
 const TEXT_BEYOND: f32 = 0.15;
+/// An outline of this confidence that holds enough text is not doubted for what lies around it, unless it fills this
+/// share of the picture: there it may be a part of a document that fills all of it.
+const TRUSTED: f32 = 0.9;
+const MUCH: f32 = 0.5;
 /// A line read with less confidence than this does not count as text.
 const LEAST_CONFIDENCE: f32 = 0.5;
 /// A line read with less may be of a script that the recogniser lacks. Arabic-Indic figures look enough like
@@ -116,8 +120,7 @@ pub fn read_side(
     charsets: Charsets<'_>,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
-    let corners = outline.corners.filter(|_| !outline.cut_off);
-    let framed = corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
+    let framed = outline.corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
     let Some((corners, frame)) = framed else {
         return read_whole(picture, blurred, charsets, engine);
     };
@@ -125,8 +128,12 @@ pub fn read_side(
     let first = first_corner(along);
     let from_top_left = |corners: Polygon| std::array::from_fn(|n| corners[(n + first) % 4]);
     side.document = Some(from_top_left(corners));
-    side.sheet = side.place.rectangle().map(from_top_left);
-    if side.zone.is_some() || !text_beyond(picture, &corners, engine)? {
+    // Of one that reaches beyond the picture nobody knows where its own sides are.
+    side.sheet = side.place.rectangle().filter(|_| !outline.cut_off).map(from_top_left);
+    let (_, has_zone, characters) = side.evidence();
+    let stands_apart = outline.confidence >= TRUSTED && outline.fill < MUCH;
+    let reads_well = stands_apart && characters >= ENOUGH_CHARACTERS;
+    if has_zone || reads_well || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
     Ok(better(side, read_whole(picture, blurred, charsets, engine)?))
