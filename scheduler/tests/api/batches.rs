@@ -187,7 +187,8 @@ async fn too_many_failures_end_a_batch_and_time_does_too() {
     let id = open(&scene, json!({ "rows": rows, "failure_threshold_percent": 50 })).await;
     let batch = worked_until(&scene, &id, "failed").await;
     assert_eq!(batch["error"]["param"], "failure_threshold_percent");
-    assert_eq!(batch["counts"]["error"], 30);
+    // At the first look at which there are enough of them: on a busy machine before all were tried.
+    assert!((20..=30).contains(&batch["counts"]["error"].as_i64().unwrap()), "{batch:#}");
 
     let id = open(&scene, json!({ "rows": [row("a", 1280)], "validate_only": true, "expires_in": 60 })).await;
     until(&scene, &id, "awaiting_confirmation").await;

@@ -11,7 +11,7 @@ use txid_shared::partial::Polygon;
 /// Longer side of the picture in which sides are looked for: a card's edge stays an edge, its print fades.
 const COARSE_PX: u32 = 400;
 /// Below this what is marked is looked at closer, so many parts of the picture at most.
-const SURE: f32 = 0.6;
+const SURE: f32 = 0.9;
 const MOST_PARTS: usize = 3;
 /// What is looked at around a marked document on each side, as a share of its width and height.
 const AROUND: f32 = 0.2;
