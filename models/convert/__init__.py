@@ -24,6 +24,5 @@ def convert(kind, sources, rename):
         graph, weights = sources
         return tfjs.convert(graph, weights, rename)
     if kind == "trim_charset":
-        (model,) = sources
-        return trim_charset.convert(model)
+        return trim_charset.convert(*sources)
     raise ValueError(f"unknown conversion {kind!r}")

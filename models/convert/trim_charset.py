@@ -1,13 +1,17 @@
-"""Cuts the text recogniser's last layer down to the characters that identity documents use.
+"""Cuts a text recogniser's last layer down to the characters that identity documents use.
 
-PP-OCRv6 knows 18,710 classes, most of them Chinese. The last layer is a plain matrix product
-and a softmax, so leaving out columns changes nothing about the remaining logits: a character
-that was kept keeps its logit, and the softmax shares the probability among those that are left.
+PP-OCRv6 knows 18,710 classes (its smallest network 6,906), most of them Chinese. The last layer is
+a plain matrix product and a softmax, so leaving out columns changes nothing about the remaining
+logits: a character that was kept keeps its logit, and the softmax shares the probability among
+those that are left.
 
 Order of the classes, in the source and in the result alike:
   class 0            the CTC blank
   class i            line i (counted from 1) of the metadata key `character`
   the last class     the space, which `character` does not list
+
+Where a package ships the list of characters as a file beside the network, the result has it in its
+metadata all the same.
 """
 
 from array import array
@@ -32,9 +36,13 @@ def kept(character):
     return in_ranges and character not in NOT_LETTERS
 
 
-def convert(data):
+def convert(data, listing=None):
     model = pb.decode(data)
-    characters = _metadata(model)["character"].split("\n")
+    if listing is None:
+        characters = _metadata(model)["character"].split("\n")
+    else:
+        characters = listing.decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
+        model.append((14, pb.encode([(1, "character"), (2, "")])))
     classes = [0]
     classes += [i for i, c in enumerate(characters, 1) if len(c) == 1 and kept(c)]
     classes += [len(characters) + 1]

@@ -122,13 +122,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
 
 /// Rows that differ in nothing but their names, and the pictures that they share.
 fn archive(path: &Path, rows: usize) -> anyhow::Result<()> {
-    let mut zip = zip::ZipWriter::new(std::fs::File::create(path)?);
-    let options = zip::write::SimpleFileOptions::default().large_file(true);
-    for (name, width, height) in [("front.png", 1280, 720), ("selfie.png", 640, 640)] {
-        zip.start_file(name, options)?;
-        zip.write_all(&pictures::plain(width, height))?;
-    }
-    zip.start_file("manifest.jsonl", options)?;
+    let mut zip = packed_pictures(path)?;
+    zip.start_file("manifest.jsonl", large())?;
     for row in 0..rows {
         let line = json!({ "custom_id": format!("row-{row}"), "document_front": "zip:front.png",
             "selfie": "zip:selfie.png" });
@@ -136,6 +131,20 @@ fn archive(path: &Path, rows: usize) -> anyhow::Result<()> {
     }
     zip.finish()?;
     Ok(())
+}
+
+/// An archive with `front.png` and `selfie.png`, to be finished.
+pub fn packed_pictures(path: &Path) -> anyhow::Result<zip::ZipWriter<std::fs::File>> {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(path)?);
+    for (name, width, height) in [("front.png", 1280, 720), ("selfie.png", 640, 640)] {
+        zip.start_file(name, large())?;
+        zip.write_all(&pictures::plain(width, height))?;
+    }
+    Ok(zip)
+}
+
+fn large() -> zip::write::SimpleFileOptions {
+    zip::write::SimpleFileOptions::default().large_file(true)
 }
 
 /// Of the one batch there is; `None` while nobody answers.

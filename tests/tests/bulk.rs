@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use txid_tests::bulk::{self, Plan};
+use txid_tests::bulk::{self, Plan, packed_pictures};
 use txid_tests::fleet::{Role, Space, binary};
 use txid_tests::pictures;
 
@@ -137,12 +137,7 @@ async fn what_was_only_checked_is_verified_by_the_same_command() {
     let client = space.client(&nodes[0], &key).unwrap();
 
     let (archive, out) = (space.folder().join("pictures.zip"), space.folder().join("results"));
-    let mut zip = zip::ZipWriter::new(std::fs::File::create(&archive).unwrap());
-    for (name, width, height) in [("front.png", 1280, 720), ("selfie.png", 640, 640)] {
-        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(&pictures::plain(width, height)).unwrap();
-    }
-    zip.finish().unwrap();
+    packed_pictures(&archive).unwrap().finish().unwrap();
     let manifest = space.folder().join("people.csv");
     let write = |front: &str| {
         let rows: String = (0..120).map(|n| format!("{n},zip:{front},zip:selfie.png\n")).collect();

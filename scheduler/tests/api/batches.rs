@@ -182,13 +182,13 @@ async fn a_cancelled_batch_takes_its_rows_back_and_they_can_be_submitted_again()
 #[tokio::test]
 async fn too_many_failures_end_a_batch_and_time_does_too() {
     let scene = Scene::with(&[("batches.admissions", "2")]).await;
-    let mut rows: Vec<Value> = (0..30).map(|number| json!({ "custom_id": number.to_string() })).collect();
+    // As many as mean anything, then one that is right.
+    let mut rows: Vec<Value> = (0..20).map(|number| json!({ "custom_id": number.to_string() })).collect();
     rows.push(row("good", 1280));
     let id = open(&scene, json!({ "rows": rows, "failure_threshold_percent": 50 })).await;
     let batch = worked_until(&scene, &id, "failed").await;
     assert_eq!(batch["error"]["param"], "failure_threshold_percent");
-    // At the first look at which there are enough of them: on a busy machine before all were tried.
-    assert!((20..=30).contains(&batch["counts"]["error"].as_i64().unwrap()), "{batch:#}");
+    assert_eq!(batch["counts"]["error"], 20, "{batch:#}");
 
     let id = open(&scene, json!({ "rows": [row("a", 1280)], "validate_only": true, "expires_in": 60 })).await;
     until(&scene, &id, "awaiting_confirmation").await;

@@ -16,6 +16,7 @@ use txid_shared::words::Stage;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Model {
     TextDetection,
+    QuickRecognition,
     TextRecognition,
     ArabicRecognition,
     TextDirection,
@@ -26,8 +27,9 @@ pub enum Model {
 }
 
 impl Model {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TextDetection,
+        Self::QuickRecognition,
         Self::TextRecognition,
         Self::ArabicRecognition,
         Self::TextDirection,
@@ -40,6 +42,7 @@ impl Model {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TextDetection => "text-detection",
+            Self::QuickRecognition => "quick-recognition",
             Self::TextRecognition => "text-recognition",
             Self::ArabicRecognition => "arabic-recognition",
             Self::TextDirection => "text-direction",
@@ -53,9 +56,13 @@ impl Model {
     /// What one stage needs; a worker loads only the models of the stages that it runs.
     pub const fn of_stage(stage: Stage) -> &'static [Self] {
         match stage {
-            Stage::Ocr => {
-                &[Self::TextDetection, Self::TextRecognition, Self::ArabicRecognition, Self::TextDirection]
-            }
+            Stage::Ocr => &[
+                Self::TextDetection,
+                Self::QuickRecognition,
+                Self::TextRecognition,
+                Self::ArabicRecognition,
+                Self::TextDirection,
+            ],
             Stage::FaceMatch => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding],
             Stage::Liveness => &[Self::FaceDetection, Self::FaceMesh, Self::FaceEmbedding, Self::AntiSpoof],
             Stage::Fraud => &[],

@@ -3,6 +3,7 @@
 use super::area::signed_area;
 use super::edges::Edges;
 use super::lines::{Line, Ruled};
+use super::quadrilateral::{Quadrilateral, is_convex};
 use super::shape::rectangle;
 use txid_shared::partial::Polygon;
 
@@ -29,9 +30,7 @@ const KEPT: usize = 72;
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     /// Clockwise.
-    pub corners: Polygon,
-    /// Side `n` joins corners `n` and `n + 1`; whether it is a border of the picture.
-    pub is_frame: [bool; 4],
+    pub outline: Quadrilateral,
     /// Share of each side with edges, 0..1; 0 for a border of the picture.
     pub support: [f32; 4],
     /// Of these edges, the share with the more frequent sign, 0.5..1.
@@ -44,16 +43,13 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub fn frames(&self) -> usize {
-        self.is_frame.iter().filter(|is_frame| **is_frame).count()
-    }
-
     pub fn mean_support(&self) -> f32 {
-        self.support.iter().sum::<f32>() / (4 - self.frames()).max(1) as f32
+        let real = self.support.iter().zip(self.outline.is_frame).filter(|(_, is_frame)| !is_frame);
+        real.map(|(support, _)| support).sum::<f32>() / (4 - self.outline.frames()).max(1) as f32
     }
 
     pub fn least_support(&self) -> f32 {
-        let real = self.support.iter().zip(self.is_frame).filter(|(_, is_frame)| !is_frame);
+        let real = self.support.iter().zip(self.outline.is_frame).filter(|(_, is_frame)| !is_frame);
         real.map(|(support, _)| *support).fold(1.0, f32::min)
     }
 }
@@ -96,8 +92,8 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
     }
     found.sort_by(|a, b| b.rough_score.total_cmp(&a.rough_score));
     found.truncate(CHECKED);
-    for candidate in found.iter_mut().filter(|candidate| candidate.frames() == 0) {
-        let shape = rectangle(&candidate.corners, width, height);
+    for candidate in found.iter_mut().filter(|candidate| candidate.outline.frames() == 0) {
+        let shape = rectangle(&candidate.outline.corners, width, height);
         let oddness =
             shape.map_or(0.5, |shape| 0.55 * shape.skew.min(0.5) + 0.95 * shape.strangeness.min(0.5));
         candidate.rough_score -= oddness;
@@ -109,7 +105,7 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
             break;
         }
         let near = |other: &Candidate| {
-            let pairs = other.corners.iter().zip(&candidate.corners);
+            let pairs = other.outline.corners.iter().zip(&candidate.outline.corners);
             pairs.map(|(a, b)| (a[0] - b[0]).abs().max((a[1] - b[1]).abs())).fold(0.0, f32::max) < 3.0
         };
         if !kept.iter().any(near) {
@@ -120,11 +116,13 @@ pub(super) fn candidates(lines: &[Ruled], width: f32, height: f32) -> Vec<Candid
 }
 
 /// What the network marks as a document: it may have no edges that could be seen otherwise.
-pub(super) fn marked_candidate(corners: &Polygon, is_frame: [bool; 4], edges: &Edges) -> Option<Candidate> {
-    let lines: Vec<Ruled> = (0..4)
-        .map(|n| Ruled::on(Line::through(corners[n], corners[(n + 1) % 4]), is_frame[n], edges))
-        .collect();
-    judged([0, 1, 2, 3], *corners, &lines, edges.width as f32, edges.height as f32, (0.0, 0.0))
+pub(super) fn marked_candidate(marked: &Quadrilateral, edges: &Edges) -> Option<Candidate> {
+    let ruled = |n: usize| {
+        let (from, to) = marked.side(n);
+        Ruled::on(Line::through(from, to), marked.is_frame[n], edges)
+    };
+    let lines = [0, 1, 2, 3].map(ruled);
+    judged([0, 1, 2, 3], marked.corners, &lines, edges.width as f32, edges.height as f32, (0.0, 0.0))
 }
 
 fn is_near([x, y]: [f32; 2], width: f32, height: f32) -> bool {
@@ -151,19 +149,19 @@ fn judged(
     if !is_convex(&corners) {
         return None;
     }
-    let is_frame = sides.map(|side| lines[side].is_frame);
-    let frames = is_frame.iter().filter(|is_frame| **is_frame).count();
+    let outline = Quadrilateral { corners, is_frame: sides.map(|side| lines[side].is_frame) };
+    let frames = outline.frames();
     let inside = |[x, y]: [f32; 2]| (-2.0..=width + 1.0).contains(&x) && (-2.0..=height + 1.0).contains(&y);
     let outside = corners.iter().filter(|corner| !inside(**corner)).count();
-    let length = |n: usize| distance(corners[n], corners[(n + 1) % 4]);
-    let (one, other) = (length(0) + length(2), length(1) + length(3));
+    let opposite = |n: usize| outline.length(n) + outline.length(n + 2);
+    let (one, other) = (opposite(0), opposite(1));
     let aspect = one.max(other) / one.min(other).max(1.0);
     if frames > 1 || outside > 2 || (frames > 0 && outside > 1) || aspect > MOST_ASPECT {
         return None;
     }
     let (mut support, mut agreeing, mut agreement_weight) = ([0.0f32; 4], 0.0, 0.0f32);
     let (mut beyond, mut ends) = (0.0, 0.0f32);
-    for n in (0..4).filter(|n| !is_frame[*n]) {
+    for n in (0..4).filter(|n| !outline.is_frame[*n]) {
         let ruled = &lines[sides[n]];
         let (from, to) = (ruled.line.along(corners[n]), ruled.line.along(corners[(n + 1) % 4]));
         let place = |share: f32| from + (to - from) * share;
@@ -184,7 +182,7 @@ fn judged(
     let agreement = agreeing / agreement_weight.max(1e-3);
     let beyond = beyond / ends.max(1.0);
     let area = twice_area.abs() / 2.0 / (width * height);
-    let mut candidate = Candidate { corners, is_frame, support, agreement, beyond, area, rough_score: 0.0 };
+    let mut candidate = Candidate { outline, support, agreement, beyond, area, rough_score: 0.0 };
     let mean = candidate.mean_support();
     if mean < mean_support {
         return None;
@@ -193,15 +191,4 @@ fn judged(
     candidate.rough_score =
         mean - 0.6 * beyond + 0.58 * area.min(1.0).sqrt() - 0.15 * frames as f32 - 0.1 * outside as f32;
     Some(candidate)
-}
-
-pub(super) fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
-    (b[0] - a[0]).hypot(b[1] - a[1])
-}
-
-pub(super) fn is_convex(corners: &Polygon) -> bool {
-    (0..4).all(|n| {
-        let (a, b, c) = (corners[n], corners[(n + 1) % 4], corners[(n + 2) % 4]);
-        (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0]) > 0.0
-    })
 }

@@ -1,10 +1,9 @@
 //! Documents by the corners that the network marks.
 
 use super::area::signed_area;
-use super::candidates::is_convex;
-use super::marked::{LEAST_AREA, Marked, evidence};
+use super::marked::{LEAST_AREA, evidence};
 use super::network::Marks;
-use txid_shared::partial::Polygon;
+use super::quadrilateral::{Quadrilateral, around, is_convex};
 
 /// A corner from this mark on; as many of them are tried, and as many of what they enclose are looked at.
 const LEAST_CORNER: f32 = 0.2;
@@ -12,36 +11,30 @@ const PEAKS: usize = 11;
 const OF_CORNERS: usize = 5;
 
 /// Where documents touch, or other things are taken for a part of one, the inside runs on and corners do not.
-pub(super) fn by_corners(marks: &Marks) -> Vec<Marked> {
+pub(super) fn by_corners(marks: &Marks) -> Vec<Quadrilateral> {
     let peaks = peaks(marks);
-    let count = peaks.len();
-    let mut found: Vec<(f32, Polygon)> = Vec::new();
-    for a in 0..count {
-        for b in a + 1..count {
-            for c in b + 1..count {
-                for d in c + 1..count {
-                    let corners = around([peaks[a], peaks[b], peaks[c], peaks[d]]);
-                    let area = signed_area(&corners) / 2.0;
-                    if !is_convex(&corners) || area < LEAST_AREA * (marks.width * marks.height) as f32 {
-                        continue;
-                    }
-                    let [inside, outside, sides, least_side, _] = evidence(&corners, [false; 4], marks);
-                    found.push((inside - outside + sides + least_side, corners));
-                }
-            }
-        }
-    }
+    let least = LEAST_AREA * (marks.width * marks.height) as f32;
+    let mut found: Vec<(f32, Quadrilateral)> = fours(&peaks)
+        .map(around)
+        .filter(|corners| is_convex(corners) && signed_area(corners) / 2.0 >= least)
+        .map(|corners| {
+            let enclosed = Quadrilateral::of(corners);
+            let [inside, outside, sides, least_side, _] = evidence(&enclosed, marks);
+            (inside - outside + sides + least_side, enclosed)
+        })
+        .collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.truncate(OF_CORNERS);
-    found.into_iter().map(|(_, corners)| Marked { corners, is_frame: [false; 4] }).collect()
+    found.into_iter().map(|(_, enclosed)| enclosed).collect()
 }
 
-/// Clockwise around their middle.
-fn around(mut corners: Polygon) -> Polygon {
-    let middle = [0, 1].map(|axis| corners.iter().map(|corner| corner[axis]).sum::<f32>() / 4.0);
-    let direction = |[x, y]: &[f32; 2]| (y - middle[1]).atan2(x - middle[0]);
-    corners.sort_by(|a, b| direction(a).total_cmp(&direction(b)));
-    corners
+/// Every four of some points.
+fn fours(points: &[[f32; 2]]) -> impl Iterator<Item = [[f32; 2]; 4]> {
+    let behind = |n: usize| n + 1..points.len();
+    (0..points.len())
+        .flat_map(move |a| behind(a).map(move |b| (a, b)))
+        .flat_map(move |(a, b)| behind(b).map(move |c| (a, b, c)))
+        .flat_map(move |(a, b, c)| behind(c).map(move |d| [a, b, c, d].map(|n| points[n])))
 }
 
 /// The highest marks of corners, to a fraction of a cell.

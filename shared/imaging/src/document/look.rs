@@ -2,11 +2,11 @@
 
 use super::candidates::{candidates, marked_candidate};
 use super::edges::Edges;
-use super::marked::{self, Marked};
+use super::marked;
 use super::network::{self, Marks};
+use super::quadrilateral::Quadrilateral;
 use super::{lines, refine, score};
 use crate::{ImageError, RgbImage, resize_region};
-use txid_shared::partial::Polygon;
 
 /// Longer side of the picture in which sides are looked for: a card's edge stays an edge, its print fades.
 const COARSE_PX: u32 = 400;
@@ -22,8 +22,7 @@ const MARKS_RATIO: f32 = 2.5;
 
 pub(super) struct Found {
     /// In pixels of the picture, whose first one begins at 0.
-    pub corners: Polygon,
-    pub is_frame: [bool; 4],
+    pub outline: Quadrilateral,
     pub evidence: [f32; score::EVIDENCE],
     pub confidence: f32,
     /// How large the picture was in which it was found, as a share of its own size.
@@ -31,16 +30,12 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub fn frames(&self) -> usize {
-        self.is_frame.iter().filter(|is_frame| **is_frame).count()
-    }
-
     /// Whether no side is a border of the part and no corner beyond it.
     fn is_within(&self, [left, top, width, height]: Part) -> bool {
         let inside =
             |value: f32, from: u32, length: u32| (from as f32..=(from + length) as f32).contains(&value);
-        self.frames() == 0
-            && self.corners.iter().all(|[x, y]| inside(*x, left, width) && inside(*y, top, height))
+        self.outline.frames() == 0
+            && self.outline.corners.iter().all(|[x, y]| inside(*x, left, width) && inside(*y, top, height))
     }
 }
 
@@ -94,7 +89,7 @@ impl Look<'_> {
     }
 
     /// A marked document with as much around it as shows its sides; `None` where that is most of the picture.
-    fn around(&self, marked: &Marked) -> Option<Part> {
+    fn around(&self, marked: &Quadrilateral) -> Option<Part> {
         let (size, cell) = ([self.picture.width(), self.picture.height()], self.cell());
         let mut part = [0; 4];
         let mut share = 1.0;
@@ -111,7 +106,11 @@ impl Look<'_> {
         (share < MOST_OF_IT).then_some(part)
     }
 
-    fn at(&self, [left, top, width, height]: Part, marked: &[Marked]) -> Result<Vec<Found>, ImageError> {
+    fn at(
+        &self,
+        [left, top, width, height]: Part,
+        marked: &[Quadrilateral],
+    ) -> Result<Vec<Found>, ImageError> {
         let ratio = (COARSE_PX as f32 / width.max(height).max(1) as f32).min(1.0);
         let side = |length: u32| ((length as f32 * ratio).round() as u32).max(1);
         let region = [left, top, width, height].map(f64::from);
@@ -120,27 +119,27 @@ impl Look<'_> {
         let (corner, cell) = ([left as f32, top as f32], self.cell());
         let marked = marked.iter().map(|one| {
             let coarse = |axis: usize, value: f32| ((value + 0.5) * cell[axis] - corner[axis]) * ratio - 0.5;
-            let corners = one.corners.map(|[x, y]| [coarse(0, x), coarse(1, y)]);
-            (corners, one.is_frame)
+            one.moved(|[x, y]| [coarse(0, x), coarse(1, y)])
         });
         let lines = lines::lines(&edges);
         let mut candidates = candidates(&lines, edges.width as f32, edges.height as f32);
-        for (corners, is_frame) in marked {
+        for one in marked {
             // Marks are coarse: as they are, and moved to the steps beside them.
-            let moved = refine::refined(&corners, is_frame, &coarse, MARKS_RATIO);
-            candidates.extend(
-                [corners, moved].iter().filter_map(|corners| marked_candidate(corners, is_frame, &edges)),
-            );
+            let moved = Quadrilateral { corners: refine::refined(&one, &coarse, MARKS_RATIO), ..one };
+            candidates.extend([one, moved].iter().filter_map(|one| marked_candidate(one, &edges)));
         }
-        let found = candidates.into_iter().map(|candidate| {
-            let corners = candidate
-                .corners
-                .map(|[x, y]| [(x + 0.5) / ratio + corner[0], (y + 0.5) / ratio + corner[1]]);
-            let in_cells = corners.map(|[x, y]| [x / cell[0] - 0.5, y / cell[1] - 0.5]);
-            let of_marks = marked::evidence(&in_cells, candidate.is_frame, self.marks);
+        let found = candidates.into_iter().map(|mut candidate| {
+            let in_cells = candidate.outline.moved(|[x, y]| {
+                let place = |axis: usize, value: f32| (value + 0.5) / ratio + corner[axis];
+                [place(0, x) / cell[0] - 0.5, place(1, y) / cell[1] - 0.5]
+            });
+            let in_cells = marked::with_frames(in_cells, self.marks);
+            let outline = in_cells.moved(|[x, y]| [(x + 0.5) * cell[0], (y + 0.5) * cell[1]]);
+            candidate.outline.is_frame = outline.is_frame;
+            let of_marks = marked::evidence(&in_cells, self.marks);
             let evidence = score::evidence(&candidate, &coarse, &edges, of_marks);
-            let confidence = score::probability(&evidence, candidate.frames() > 0);
-            Found { corners, is_frame: candidate.is_frame, evidence, confidence, ratio }
+            let confidence = score::probability(&evidence, outline.frames() > 0);
+            Found { outline, evidence, confidence, ratio }
         });
         Ok(found.collect())
     }

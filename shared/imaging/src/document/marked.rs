@@ -1,9 +1,9 @@
 //! What the network marked, as quadrilaterals, and how well one that was found otherwise agrees with it.
 
-use super::candidates::distance;
 use super::corners::by_corners;
 use super::lines::Line;
 use super::network::Marks;
+use super::quadrilateral::{Quadrilateral, bilinear, distance};
 use txid_shared::partial::Polygon;
 
 /// What is weighed of the marks, in this order: inside, outside, sides, the least of the sides, corners.
@@ -24,24 +24,22 @@ const LEAST_POINTS: usize = 4;
 /// Points along a side at which marks are read, and squares of the inside, each way.
 const POINTS: usize = 16;
 const SQUARES: usize = 7;
+/// A side with both ends nearer to the picture's border than this, in cells, and marked as a border less than that, is
+/// print that runs along it.
+const TOO_NEAR: f32 = 1.5;
+const NO_BORDER: f32 = 0.3;
 /// How far from a side, in cells, and as a share of the shorter side, the outside is read.
 const ASIDE: (f32, f32) = (1.6, 0.1);
 
-/// In cells of the marks, whose middles are whole numbers.
-pub(super) struct Marked {
-    pub corners: Polygon,
-    /// Side `n` joins corners `n` and `n + 1`; whether it is a border of the picture.
-    pub is_frame: [bool; 4],
-}
-
-/// The documents that are marked: by what lies inside, the largest first, then by their corners, the likeliest first.
-pub(super) fn marked(marks: &Marks) -> Vec<Marked> {
+/// The documents that are marked, in cells, whose middles are whole numbers: by what lies inside, the largest first,
+/// then by their corners, the likeliest first.
+pub(super) fn marked(marks: &Marks) -> Vec<Quadrilateral> {
     let mut found = by_inside(marks);
     found.extend(by_corners(marks));
     found
 }
 
-fn by_inside(marks: &Marks) -> Vec<Marked> {
+fn by_inside(marks: &Marks) -> Vec<Quadrilateral> {
     let least = (LEAST_AREA * (marks.width * marks.height) as f32) as usize;
     let mut parts = parts(marks);
     parts.retain(|part| part.len() >= least.max(6));
@@ -82,7 +80,7 @@ fn parts(marks: &Marks) -> Vec<Vec<usize>> {
     parts
 }
 
-fn quadrilateral(part: &[usize], marks: &Marks) -> Option<Marked> {
+fn quadrilateral(part: &[usize], marks: &Marks) -> Option<Quadrilateral> {
     let cells: Vec<[f32; 2]> =
         part.iter().map(|place| [(place % marks.width) as f32, (place / marks.width) as f32]).collect();
     let mut corners = least_rectangle(&cells)?;
@@ -106,28 +104,52 @@ fn quadrilateral(part: &[usize], marks: &Marks) -> Option<Marked> {
         }
     }
     // Where the document goes on beyond the picture nothing ends.
-    let (right, bottom) = (marks.width as f32 - 1.0, marks.height as f32 - 1.0);
-    let borders = [(0, -0.5), (0, right + 0.5), (1, -0.5), (1, bottom + 0.5)];
-    let mut is_frame = [false; 4];
+    let mut marked = Quadrilateral::of(corners);
     for n in 0..4 {
-        let middle = [0, 1].map(|axis| (corners[n][axis] + corners[(n + 1) % 4][axis]) / 2.0);
-        let length = distance(corners[n], corners[(n + 1) % 4]);
-        let (axis, border) = borders
-            .into_iter()
-            .min_by(|a, b| (middle[a.0] - a.1).abs().total_cmp(&(middle[b.0] - b.1).abs()))?;
-        if (middle[axis] - border).abs() < 2.0 && counts[n] < LEAST_POINTS.max((0.3 * length) as usize) {
-            is_frame[n] = true;
-            let frame = if axis == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
-            let frame = Line { normal: frame, distance: border };
-            let (before, behind) = (
-                Line::through(corners[(n + 3) % 4], corners[n]),
-                Line::through(corners[(n + 1) % 4], corners[(n + 2) % 4]),
-            );
-            corners[n] = before.meets(&frame).unwrap_or(corners[n]);
-            corners[(n + 1) % 4] = behind.meets(&frame).unwrap_or(corners[(n + 1) % 4]);
+        let few = LEAST_POINTS.max((0.3 * marked.length(n)) as usize);
+        if counts[n] < few {
+            marked = on_border(marked, n, 2.0, marks);
         }
     }
-    Some(Marked { corners, is_frame })
+    Some(marked)
+}
+
+/// With side `n` laid on the picture's border, where its middle is so near to it (cells).
+fn on_border(outline: Quadrilateral, n: usize, near: f32, marks: &Marks) -> Quadrilateral {
+    let (from, to) = outline.side(n);
+    let middle = [0, 1].map(|axis| (from[axis] + to[axis]) / 2.0);
+    let (right, bottom) = (marks.width as f32 - 0.5, marks.height as f32 - 0.5);
+    let borders = [(0, -0.5), (0, right), (1, -0.5), (1, bottom)];
+    let Some((axis, border)) = borders.into_iter().find(|(axis, at)| (middle[*axis] - at).abs() < near)
+    else {
+        return outline;
+    };
+    let frame = Line { normal: if axis == 0 { [1.0, 0.0] } else { [0.0, 1.0] }, distance: border };
+    let beside = |n: usize| {
+        let (from, to) = outline.side(n);
+        Line::through(from, to)
+    };
+    let mut framed = outline;
+    framed.is_frame[n] = true;
+    framed.corners[n] = beside(n + 3).meets(&frame).unwrap_or(from);
+    framed.corners[(n + 1) % 4] = beside(n + 1).meets(&frame).unwrap_or(to);
+    framed
+}
+
+/// Nearer to the picture's border than marks can tell, and with no border marked, a side is no document's: it is print
+/// on one that goes on beyond the picture.
+pub(super) fn with_frames(outline: Quadrilateral, marks: &Marks) -> Quadrilateral {
+    let (right, bottom) = (marks.width as f32 - 0.5, marks.height as f32 - 0.5);
+    let runs_along = |n: usize| {
+        let (from, to) = outline.side(n);
+        [(0, -0.5), (0, right), (1, -0.5), (1, bottom)]
+            .iter()
+            .any(|(axis, at)| [from, to].iter().all(|end| (end[*axis] - at).abs() < TOO_NEAR))
+    };
+    (0..4).filter(|n| runs_along(*n)).fold(outline, |framed, n| {
+        let marked = border_marks(&outline, n, marks).unwrap_or(0.0);
+        if marked < NO_BORDER { on_border(framed, n, TOO_NEAR, marks) } else { framed }
+    })
 }
 
 /// The smallest rectangle about some cells, clockwise.
@@ -189,54 +211,48 @@ fn from_segment(point: [f32; 2], a: [f32; 2], b: [f32; 2]) -> f32 {
 }
 
 /// What the marks say of a quadrilateral, clockwise and in cells.
-pub(super) fn evidence(corners: &Polygon, is_frame: [bool; 4], marks: &Marks) -> [f32; EVIDENCE] {
-    let side = |n: usize| (corners[n], corners[(n + 1) % 4]);
-    let shorter = (0..4).map(|n| distance(side(n).0, side(n).1)).fold(f32::INFINITY, f32::min);
-    let aside = ASIDE.0.max(ASIDE.1 * shorter);
+pub(super) fn evidence(outline: &Quadrilateral, marks: &Marks) -> [f32; EVIDENCE] {
+    let aside = ASIDE.0.max(ASIDE.1 * outline.shortest_side());
     let mut inside = Mean::default();
-    let [a, b, c, d] = *corners;
     for row in 0..SQUARES {
         for column in 0..SQUARES {
             let share = |n: usize| 0.08 + 0.84 * n as f32 / (SQUARES - 1) as f32;
-            let (u, v) = (share(column), share(row));
-            inside.add(read(
-                &marks.inside,
-                marks,
-                [0, 1].map(|axis| {
-                    (a[axis] * (1.0 - u) + b[axis] * u) * (1.0 - v) + (d[axis] * (1.0 - u) + c[axis] * u) * v
-                }),
-            ));
+            inside.add(read(&marks.inside, marks, outline.at([share(column), share(row)])));
         }
     }
     let (mut outside, mut sides, mut least) = (Mean::default(), Mean::default(), 1.0f32);
-    for n in (0..4).filter(|n| !is_frame[*n]) {
-        let (from, to) = side(n);
-        let length = distance(from, to).max(1e-3);
-        // Clockwise with y down: the outside is to the left of the way.
-        let out = [(to[1] - from[1]) / length, (from[0] - to[0]) / length];
-        let mut of_side = Mean::default();
-        for point in 0..POINTS {
-            let share = 0.06 + 0.88 * point as f32 / (POINTS - 1) as f32;
-            let at = |aside: f32| {
-                [0, 1].map(|axis| from[axis] + (to[axis] - from[axis]) * share + out[axis] * aside)
-            };
-            outside.add(read(&marks.inside, marks, at(aside)));
-            let near = [-0.5, 0.0, 0.5].map(|aside| read(&marks.border, marks, at(aside)));
-            of_side.add(near.into_iter().flatten().reduce(f32::max));
+    for n in (0..4).filter(|n| !outline.is_frame[*n]) {
+        for share in along_side() {
+            outside.add(read(&marks.inside, marks, outline.beside(n, share, aside)));
         }
-        if let Some(mean) = of_side.value() {
+        if let Some(mean) = border_marks(outline, n, marks) {
             sides.add(Some(mean));
             least = least.min(mean);
         }
     }
     let mut at_corners = Mean::default();
-    for [x, y] in corners {
+    for [x, y] in outline.corners {
         let around = [-0.7, 0.0, 0.7].into_iter().flat_map(|dy| [-0.7, 0.0, 0.7].map(|dx| [x + dx, y + dy]));
         at_corners.add(around.filter_map(|point| read(&marks.corners, marks, point)).reduce(f32::max));
     }
     let [inside, outside, sides, at_corners] =
         [inside, outside, sides, at_corners].map(|mean| mean.value().unwrap_or(0.0));
     [inside, outside, sides, least, at_corners]
+}
+
+/// Shares of a side's way at which marks are read.
+fn along_side() -> impl Iterator<Item = f32> {
+    (0..POINTS).map(|point| 0.06 + 0.88 * point as f32 / (POINTS - 1) as f32)
+}
+
+/// How far side `n` is marked as a border, 0..1; `None` where it lies outside the picture.
+fn border_marks(outline: &Quadrilateral, n: usize, marks: &Marks) -> Option<f32> {
+    let mut mean = Mean::default();
+    for share in along_side() {
+        let near = [-0.5, 0.0, 0.5].map(|aside| read(&marks.border, marks, outline.beside(n, share, aside)));
+        mean.add(near.into_iter().flatten().reduce(f32::max));
+    }
+    mean.value()
 }
 
 #[derive(Default, Clone, Copy)]
@@ -265,14 +281,11 @@ fn read(map: &[f32], marks: &Marks, [x, y]: [f32; 2]) -> Option<f32> {
     if x < -0.5 || y < -0.5 || x > right + 0.5 || y > bottom + 0.5 {
         return None;
     }
-    let (x, y) = (x.clamp(0.0, right), y.clamp(0.0, bottom));
-    let (left, top) = (x as usize, y as usize);
-    let (u, v) = (x.fract(), y.fract());
     let cell = |x: usize, y: usize| {
-        map.get(y.min(marks.height - 1) * marks.width + x.min(marks.width - 1)).copied().unwrap_or(0.0)
+        let place = y.min(marks.height - 1) * marks.width + x.min(marks.width - 1);
+        Some([map.get(place).copied().unwrap_or(0.0)])
     };
-    let row = |y: usize| cell(left, y) * (1.0 - u) + cell(left + 1, y) * u;
-    Some(row(top) * (1.0 - v) + row(top + 1) * v)
+    bilinear([x.clamp(0.0, right), y.clamp(0.0, bottom)], cell).map(|[value]| value)
 }
 
 #[cfg(test)]
@@ -322,11 +335,11 @@ mod tests {
         let found = marked(&marks);
         assert!(found.iter().all(|one| farthest(&one.corners, &CARD) < 0.6 && one.is_frame == [false; 4]));
         assert_eq!(found.len(), 2, "by what lies inside, and by its corners");
-        let [inside, outside, sides, least_side, at_corners] = evidence(&CARD, [false; 4], &marks);
+        let [inside, outside, sides, least_side, at_corners] = evidence(&Quadrilateral::of(CARD), &marks);
         assert!(inside > 0.95 && outside < 0.05 && least_side > 0.95 && sides > 0.95 && at_corners > 0.8);
         // As the frame of a portrait on it would be.
         let within = [[14.0, 14.0], [22.0, 15.0], [21.0, 27.0], [13.0, 26.0]];
-        let [_, outside, sides, ..] = evidence(&within, [false; 4], &marks);
+        let [_, outside, sides, ..] = evidence(&Quadrilateral::of(within), &marks);
         assert!(outside > 0.5 && sides < 0.5, "{outside} {sides}");
     }
 
@@ -344,7 +357,7 @@ mod tests {
         let beyond = [[40.0, 10.0], [80.0, 10.0], [80.0, 32.0], [40.0, 32.0]];
         let found = marked(&marks_of(&[beyond]));
         let found = found.first().expect("one that is marked");
-        assert_eq!(found.is_frame.iter().filter(|is_frame| **is_frame).count(), 1);
+        assert_eq!(found.frames(), 1);
         assert!(farthest(&found.corners, &[[40.0, 10.0], [63.5, 10.0], [63.5, 32.0], [40.0, 32.0]]) < 0.8);
     }
 

@@ -11,6 +11,7 @@ mod lines;
 mod look;
 mod marked;
 mod network;
+mod quadrilateral;
 mod refine;
 mod score;
 mod shape;
@@ -18,6 +19,7 @@ mod shape;
 use crate::{ImageError, RgbImage, resize};
 use area::{clipped, common_area, signed_area};
 use look::{Found, looked_at};
+use quadrilateral::clockwise;
 use txid_shared::partial::{Polygon, QualityIssue};
 
 pub use area::overlap;
@@ -109,8 +111,8 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
     let fine = (fine_ratio < 1.0).then(|| shrunk(picture, fine_ratio)).transpose()?;
     let placed = |found: &Found| {
         let fine = fine.as_ref().unwrap_or(picture);
-        let corners = found.corners.map(|corner| corner.map(|value| value * fine_ratio - 0.5));
-        let corners = refine::refined(&corners, found.is_frame, fine, fine_ratio / found.ratio);
+        let rough = found.outline.moved(|corner| corner.map(|value| value * fine_ratio - 0.5));
+        let corners = refine::refined(&rough, fine, fine_ratio / found.ratio);
         clockwise(corners.map(|corner| corner.map(|value| (value + 0.5) / fine_ratio)))
     };
     let corners = placed(best);
@@ -118,7 +120,7 @@ pub fn find_document(picture: &RgbImage) -> Result<Outline, ImageError> {
         let margin = 0.004 * width.max(height);
         (-margin..=width + margin).contains(x) && (-margin..=height + margin).contains(y)
     };
-    let side_is_outside = best.frames() > 0;
+    let side_is_outside = best.outline.frames() > 0;
     let aspect = (!side_is_outside)
         .then(|| shape::rectangle(&corners, width, height))
         .flatten()
@@ -149,8 +151,12 @@ pub struct Weighable {
 /// All candidates of a picture, unweighed.
 pub fn weighable(picture: &RgbImage) -> Result<Vec<Weighable>, ImageError> {
     let weighable = looked_at(picture)?.into_iter().map(|found| Weighable {
-        corners: found.corners,
-        evidence: found.evidence.into_iter().chain([f32::from(u8::from(found.frames() > 0))]).collect(),
+        corners: found.outline.corners,
+        evidence: found
+            .evidence
+            .into_iter()
+            .chain([f32::from(u8::from(found.outline.frames() > 0))])
+            .collect(),
     });
     Ok(weighable.collect())
 }
@@ -163,13 +169,13 @@ fn shrunk(picture: &RgbImage, ratio: f32) -> Result<RgbImage, ImageError> {
 /// Another document, beside the best.
 fn second<'a>(found: &'a [Found], best: &Found) -> Option<&'a Found> {
     let beside = |other: &&Found| {
-        let area = signed_area(&other.corners) / 2.0;
-        let common = common_area(&other.corners, &best.corners);
-        common < 0.1 * area && area > 0.35 * signed_area(&best.corners) / 2.0
+        let area = signed_area(&other.outline.corners) / 2.0;
+        let common = common_area(&other.outline.corners, &best.outline.corners);
+        common < 0.1 * area && area > 0.35 * signed_area(&best.outline.corners) / 2.0
     };
     found
         .iter()
-        .filter(|other| other.confidence >= LEAST_SECOND && other.frames() == 0)
+        .filter(|other| other.confidence >= LEAST_SECOND && other.outline.frames() == 0)
         .filter(beside)
         .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
 }
@@ -197,17 +203,6 @@ fn border_strips(corners: &Polygon, width: f32, height: f32) -> Vec<Polygon> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// From the corner nearest to the top left.
-fn clockwise(mut corners: Polygon) -> Polygon {
-    if signed_area(&corners) < 0.0 {
-        corners.reverse();
-    }
-    let sums = corners.map(|[x, y]| x + y);
-    let first = (0..4).min_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap_or(0);
-    corners.rotate_left(first);
-    corners
 }
 
 #[cfg(test)]
@@ -248,11 +243,15 @@ mod tests {
 
     #[test]
     fn a_card_that_reaches_beyond_the_picture_is_cut_off() {
-        // A little turned, so that no column of its print runs along the picture's border.
-        let found = find_document(&table([[300.0, 150.0], [1100.0, 200.0], [1072.0, 650.0], [272.0, 600.0]]))
-            .unwrap();
-        assert!(found.cut_off, "{found:?}");
-        assert_eq!(found.issues()[0].code, "cut_off");
+        let turned = [[300.0, 150.0], [1100.0, 200.0], [1072.0, 650.0], [272.0, 600.0]];
+        // A column of its print runs along the picture's border.
+        let straight = [[300.0, 150.0], [1100.0, 150.0], [1100.0, 600.0], [300.0, 600.0]];
+        for truth in [turned, straight] {
+            let found = find_document(&table(truth)).unwrap();
+            assert!(found.cut_off, "{found:?}");
+            assert_eq!(found.issues()[0].code, "cut_off");
+            assert_eq!(found.visible_border.len(), 1);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A side's place to a fraction of a pixel, from a finer picture.
 
 use super::lines::Line;
+use super::quadrilateral::{Quadrilateral, bilinear};
 use crate::RgbImage;
 use txid_shared::partial::Polygon;
 
@@ -12,14 +13,15 @@ const REACH: f32 = 2.6;
 const ROUNDS: [f32; 4] = [3.0, 1.5, 0.8, 0.6];
 
 /// The corners in pixels of `fine`, which is `ratio` times as large as the picture in which they were found.
-pub(super) fn refined(scaled: &Polygon, is_frame: [bool; 4], fine: &RgbImage, ratio: f32) -> Polygon {
-    let rough = |n: usize| Line::through(scaled[n], scaled[(n + 1) % 4]);
+pub(super) fn refined(rough: &Quadrilateral, fine: &RgbImage, ratio: f32) -> Polygon {
+    let scaled = rough.corners;
     let sides = [0, 1, 2, 3].map(|n| {
-        let side = rough(n);
-        if is_frame[n] {
+        let (from, to) = rough.side(n);
+        let side = Line::through(from, to);
+        if rough.is_frame[n] {
             return side;
         }
-        stepped(&side, scaled[n], scaled[(n + 1) % 4], fine, REACH * ratio).unwrap_or(side)
+        stepped(&side, from, to, fine, REACH * ratio).unwrap_or(side)
     });
     let anew = [0, 1, 2, 3].map(|n| sides[(n + 3) % 4].meets(&sides[n]).unwrap_or(scaled[n]));
     let moved = |n: usize| (anew[n][0] - scaled[n][0]).hypot(anew[n][1] - scaled[n][1]);
@@ -81,12 +83,8 @@ fn sampled(picture: &RgbImage, [x, y]: [f32; 2]) -> Option<[f32; 3]> {
     if x < 0.0 || y < 0.0 || x >= width as f32 - 1.0 || y >= height as f32 - 1.0 {
         return None;
     }
-    let (left, top) = (x as usize, y as usize);
-    let (u, v) = (x.fract(), y.fract());
-    let row = |row: usize| picture.as_raw().get(3 * (row * width + left)..3 * (row * width + left + 2));
-    let (upper, lower) = (row(top)?, row(top + 1)?);
-    let mix = |pixels: &[u8], channel: usize| {
-        f32::from(pixels[channel]) * (1.0 - u) + f32::from(pixels[channel + 3]) * u
-    };
-    Some([0, 1, 2].map(|channel| mix(upper, channel) * (1.0 - v) + mix(lower, channel) * v))
+    bilinear([x, y], |x, y| {
+        let pixel = picture.as_raw().get(3 * (y * width + x)..)?;
+        Some(pixel.first_chunk::<3>()?.map(f32::from))
+    })
 }

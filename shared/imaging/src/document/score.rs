@@ -1,8 +1,9 @@
 //! How likely a candidate is the outline of a document.
 
-use super::candidates::{Candidate, distance};
+use super::candidates::Candidate;
 use super::edges::Edges;
 use super::marked;
+use super::quadrilateral::{Quadrilateral, distance};
 use super::shape::rectangle;
 use crate::RgbImage;
 
@@ -24,29 +25,19 @@ pub(super) fn evidence(
     [inside, outside, sides, least_side, at_corners]: [f32; marked::EVIDENCE],
 ) -> [f32; EVIDENCE] {
     let (width, height) = (edges.width as f32, edges.height as f32);
-    let corners = &candidate.corners;
-    let middle = [0, 1].map(|axis| corners.iter().map(|corner| corner[axis]).sum::<f32>() / 4.0);
-    let shorter = (0..4).map(|n| distance(corners[n], corners[(n + 1) % 4])).fold(f32::INFINITY, f32::min);
+    let outline = &candidate.outline;
+    let corners = &outline.corners;
+    let shorter = outline.shortest_side();
     let (near, far) = ((0.025 * shorter).max(2.0), (0.07 * shorter).max(4.0));
     let (mut near_sum, mut near_least, mut far_sum, mut far_least) = (0.0, 1.0f32, 0.0, 1.0f32);
     let (mut inner, mut outer, mut count) = ([0.0f32; 3], [0.0f32; 3], 0.0f32);
     let mut steady = 0.0;
-    for n in (0..4).filter(|n| !candidate.is_frame[*n]) {
-        let (a, b) = (corners[n], corners[(n + 1) % 4]);
-        let length = distance(a, b).max(1.0);
-        // Clockwise with y down: the outside is to the left of the way.
-        let out = [(b[1] - a[1]) / length, (a[0] - b[0]) / length];
-        let out = if (middle[0] - a[0]) * out[0] + (middle[1] - a[1]) * out[1] > 0.0 {
-            out.map(|v| -v)
-        } else {
-            out
-        };
+    for n in (0..4).filter(|n| !outline.is_frame[*n]) {
         let (mut near_side, mut far_side, mut seen) = (0.0, 0.0, 0.0f32);
         let (mut sum, mut lengths) = ([0.0f32; 3], 0.0f32);
         for point in 0..POINTS {
             let share = 0.08 + 0.84 * point as f32 / (POINTS - 1) as f32;
-            let at =
-                |aside: f32| [0, 1].map(|axis| a[axis] + (b[axis] - a[axis]) * share + out[axis] * aside);
+            let at = |aside: f32| outline.beside(n, share, aside);
             let (Some(in_near), Some(out_near), Some(in_far), Some(out_far)) = (
                 colour(picture, at(-near)),
                 colour(picture, at(near)),
@@ -77,8 +68,8 @@ pub(super) fn evidence(
     }
     let count = count.max(1.0);
     let apart = softened(difference(inner.map(|v| v / count), outer.map(|v| v / count)));
-    let (printed, print) = print(candidate, edges);
-    let shape = rectangle(corners, width, height).filter(|_| candidate.frames() == 0);
+    let (printed, print) = print(outline, edges);
+    let shape = rectangle(corners, width, height).filter(|_| outline.frames() == 0);
     let (skew, strangeness) =
         shape.map_or((0.1, 0.1), |shape| (shape.skew.min(0.5), shape.strangeness.min(0.5)));
     let beyond =
@@ -109,18 +100,14 @@ pub(super) fn evidence(
 }
 
 /// Share of the document's squares with print or a picture in them, and the mean density of edges.
-fn print(candidate: &Candidate, edges: &Edges) -> (f32, f32) {
-    let [a, b, c, d] = candidate.corners;
+fn print(outline: &Quadrilateral, edges: &Edges) -> (f32, f32) {
+    let [a, _, c, _] = outline.corners;
     let half = (0.4 * distance(a, c) / SQUARES as f32 / std::f32::consts::SQRT_2).max(2.0) * 0.8;
     let (mut printed, mut sum, mut count) = (0.0, 0.0, 0.0f32);
     for row in 0..SQUARES {
         for column in 0..SQUARES {
             let place = |n: usize| 0.1 + 0.8 * (n as f32 + 0.5) / SQUARES as f32;
-            let (u, v) = (place(column), place(row));
-            let at = [0, 1].map(|axis| {
-                (a[axis] * (1.0 - u) + b[axis] * u) * (1.0 - v) + (d[axis] * (1.0 - u) + c[axis] * u) * v
-            });
-            let density = edges.density(at, half);
+            let density = edges.density(outline.at([place(column), place(row)]), half);
             printed += f32::from(u8::from(density > 0.04));
             sum += density;
             count += 1.0;

@@ -9,10 +9,10 @@ use super::frame::Frame;
 use super::geometry::TextBox;
 use super::lines::TextLine;
 use super::mrz::Part;
-use super::recognition::{Charset, Keep, Recognised, read_off};
+use super::recognition::{Keep, Recognised, Recogniser};
 use super::side::{Doubtful, Side};
 use super::visual;
-use crate::inference::{Engine, InferenceError, Model};
+use crate::inference::{Engine, InferenceError};
 use txid_imaging::{RgbImage, luminance};
 use txid_shared::arabic;
 use txid_shared::documents::{SUPPORTED, SupportedCountry, supported_country};
@@ -62,14 +62,14 @@ fn prints_arabic(
 pub fn read_doubtful(
     picture: &RgbImage,
     side: &mut Side,
-    charset: &Charset,
+    recogniser: &Recogniser,
     engine: &mut Engine,
 ) -> Result<(), InferenceError> {
     let frame = Frame { picture, place: side.place };
     for Doubtful { place, confidence: as_latin, in_arabic } in std::mem::take(&mut side.doubtful) {
         let reading = match in_arabic {
             Some(reading) => Some(reading),
-            None => recognise(&frame, &place, charset, engine)?,
+            None => recognise(&frame, &place, recogniser, engine)?,
         };
         let Some(Recognised { text, confidence, .. }) = reading else { continue };
         let line = logical(&text);
@@ -97,7 +97,7 @@ pub fn sure(reading: &Recognised) -> Option<(String, f32)> {
 pub fn recognise(
     frame: &Frame<'_>,
     line: &TextBox,
-    charset: &Charset,
+    recogniser: &Recogniser,
     engine: &mut Engine,
 ) -> Result<Option<Recognised>, InferenceError> {
     let columns = line.length / line.thickness.max(1.0) * HEIGHT_PX as f32;
@@ -105,8 +105,7 @@ pub fn recognise(
     let Some(crop) = frame.strip(line, columns, HEIGHT_PX) else { return Ok(None) };
     let input = evened(luminance(&crop).as_raw());
     let shape = [1, 1, HEIGHT_PX as usize, columns as usize];
-    let model = Model::ArabicRecognition;
-    engine.run(model, &shape, &input, |outputs| read_off(outputs, model, Keep::Text, charset).map(Some))
+    recogniser.run(shape, &input, Keep::Text, engine).map(Some)
 }
 
 /// Mean 0 and deviation 1 over the crop: exposure and contrast say nothing about the text.

@@ -4,7 +4,7 @@ use super::barcode::{ReadBarcode, add_barcodes};
 use super::compare;
 use super::frame::Place;
 use super::mrz::fields::{MrzFields, fields as mrz_fields};
-use super::mrz::{Part, dimensions, part_place};
+use super::mrz::{Decoded, Part, dimensions, part_place};
 use super::side::Side;
 use super::visual::{self, Kind, SideText, Told, VisualField};
 use super::zone::Zone;
@@ -144,7 +144,12 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Pl
             let values = [(FieldSource::Mrz, value.clone()), (FieldSource::Visual, printed.value.clone())];
             result.comparisons.push(FieldComparison::new(name, values, outcome));
         }
-        if !keep_printed {
+        let completed = (name == "first_name" && part == Part::Name && printed.is_none())
+            .then(|| completed_first_names(result, says, decoded))
+            .flatten();
+        if let Some(completed) = completed {
+            result.fields.insert(name.to_owned(), completed);
+        } else if !keep_printed {
             let confidence = if trusted { decoded.confidence } else { decoded.confidence * 0.7 };
             let polygon = place_of(zone, part).map(|corner| place.point(corner));
             let raw = decoded.part(part);
@@ -153,6 +158,16 @@ fn add_zone(result: &mut OcrResult, image: ImageRole, (zone, place): (&Zone, &Pl
             result.fields.insert(name.to_owned(), found);
         }
     }
+}
+
+/// Of a name that fills the zone to its last place, and goes on in a full name in print.
+fn completed_first_names(result: &OcrResult, says: &MrzFields, decoded: &Decoded) -> Option<Field> {
+    if decoded.part(Part::Name).ends_with('<') {
+        return None;
+    }
+    let (first, last) = (says.first_name.as_ref()?, says.last_name.as_ref()?);
+    let full = result.fields.get("full_name")?;
+    Some(Field { value: compare::completed_first_names(first, last, &full.value)?, ..full.clone() })
 }
 
 /// First names stand behind the last ones, in some formats in a part of their own.

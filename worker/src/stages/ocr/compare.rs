@@ -49,6 +49,25 @@ fn compare_words(zone: &str, printed: &str) -> Agreement {
     if !fewer.is_empty() && fewer.iter().all(known) { Agreement::Partial } else { Agreement::Conflict }
 }
 
+/// First names that a zone has no room for, as a full name in print goes on: `BANDAR HAMAD ABDULLA` in
+/// `Bandar Hamad Abdullah Alshamsi`, up to the last name. `None` where the print says something else.
+pub fn completed_first_names(cut: &str, last: &str, printed: &str) -> Option<String> {
+    let printed: Vec<&str> = printed.split_whitespace().collect();
+    let folded: Vec<String> = printed.iter().map(|word| plain(word)).collect();
+    let (cut, last) = (plain(cut), plain(last));
+    let (cut, last): (Vec<&str>, Vec<&str>) = (cut.split(' ').collect(), last.split(' ').collect());
+    let (part, whole) = cut.split_last()?;
+    let goes_on = |words: &[String]| {
+        words.len() == cut.len()
+            && words.iter().zip(whole).all(|(word, whole)| word == whole)
+            && words.last().is_some_and(|word| word.starts_with(part))
+    };
+    let from = folded.windows(cut.len()).position(goes_on)?;
+    let at_last = folded.windows(last.len()).position(|words| words.iter().eq(last.iter()))?;
+    let to = if at_last > from { at_last } else { printed.len() };
+    (to >= from + cut.len()).then(|| printed[from..to].join(" "))
+}
+
 /// Document and personal numbers: equal, or one look-alike apart (`O` and `0`), or different.
 pub fn numbers(mrz: &str, printed: &str) -> Agreement {
     let (mrz, printed) = (bare(mrz), bare(printed));
@@ -144,6 +163,19 @@ mod tests {
         assert_eq!(names("ERIKSSON", "EL AMRANI"), Agreement::Conflict);
         assert_eq!(names("ANNA", "MARIA"), Agreement::Conflict);
         assert_eq!(names("", "MARIA"), Agreement::Conflict);
+    }
+
+    #[test]
+    fn first_names_that_the_zone_cuts_are_completed_by_the_print() {
+        let completed = |cut: &str, last: &str, printed: &str| {
+            completed_first_names(cut, last, printed).unwrap_or_default()
+        };
+        let printed = "Bandar Hamad Abdullah Alshamsi";
+        assert_eq!(completed("BANDAR HAMAD ABDULLA", "ALSHAMSI", printed), "Bandar Hamad Abdullah");
+        assert_eq!(completed("BANDAR HAM", "ALSHAMSI", printed), "Bandar Hamad Abdullah");
+        assert_eq!(completed("BANDAR HAM", "AL SHAMSI", "AL SHAMSI Bandar Hamad"), "Bandar Hamad");
+        assert_eq!(completed("BANDAR HAMID", "ALSHAMSI", printed), "", "another name");
+        assert_eq!(completed("BANDAR HAM", "ALFALASI", printed), "", "nobody knows where they end");
     }
 
     #[test]

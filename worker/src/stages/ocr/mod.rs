@@ -28,8 +28,8 @@ mod zone;
 use super::{Outcome, Stage, StageClock, StageInput};
 use crate::inference::{Engine, InferenceError, Model};
 use jiff::civil::Date;
-use recognition::Charset;
-use side::Charsets;
+use recognition::Recogniser;
+use side::Recognisers;
 use std::sync::OnceLock;
 use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues, find_document};
 use txid_shared::documents::{SUPPORTED, supported_country};
@@ -52,8 +52,8 @@ pub enum OcrError {
 /// The `ocr` stage. `today` decides the century of two-digit years.
 pub struct Ocr {
     today: fn() -> Date,
-    /// Latin, Arabic.
-    charsets: OnceLock<(Charset, Charset)>,
+    /// Quick, thorough, Arabic.
+    recognisers: OnceLock<[Recogniser; 3]>,
 }
 
 impl Default for Ocr {
@@ -64,23 +64,27 @@ impl Default for Ocr {
 
 impl Ocr {
     pub const fn new(today: fn() -> Date) -> Self {
-        Self { today, charsets: OnceLock::new() }
+        Self { today, recognisers: OnceLock::new() }
     }
 
     /// Reads all document sides. Decoding times are in the images.
     pub fn read(&self, input: &StageInput, engine: &mut Engine) -> Result<OcrResult, OcrError> {
-        let (latin, arabic) = match self.charsets.get() {
-            Some(charsets) => charsets,
-            // Every engine has the same files, so whoever comes second finds the same charsets.
+        let [quick, thorough, arabic] = match self.recognisers.get() {
+            Some(recognisers) => recognisers,
+            // Every engine has the same files, so whoever comes second finds the same.
             None => {
-                let charset = |model| Charset::of(model, engine);
-                let charsets = (charset(Model::TextRecognition)?, charset(Model::ArabicRecognition)?);
-                self.charsets.get_or_init(|| charsets)
+                let of = |model| Recogniser::of(model, engine);
+                let recognisers = [
+                    of(Model::QuickRecognition)?,
+                    of(Model::TextRecognition)?,
+                    of(Model::ArabicRecognition)?,
+                ];
+                self.recognisers.get_or_init(|| recognisers)
             }
         };
         let country = input.country.as_deref();
         let told_arabic = country.and_then(supported_country).is_some_and(|told| told.prints_arabic());
-        let charsets = Charsets { latin, arabic: told_arabic.then_some(arabic) };
+        let recognisers = Recognisers { quick, thorough, arabic: told_arabic.then_some(arabic) };
         let (mut sides, mut issues) = (Vec::new(), Vec::new());
         let mut barcodes = Vec::new();
         let today = (self.today)();
@@ -92,7 +96,7 @@ impl Ocr {
             let outline = find_document(&small)?.scaled(ratio);
             let found = document_issues(&small, picture.width(), picture.height());
             let blurred = found.iter().any(|issue| issue.code == "blurred");
-            sides.push((image, side::read_side(&picture, &outline, blurred, charsets, engine)?));
+            sides.push((image, side::read_side(&picture, &outline, blurred, recognisers, engine)?));
             issues.push(found);
         }
         // Which state issued it may be known only now: the zone is on the back of most cards.

@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::geometry::TextBox;
-use crate::inference::{Engine, InferenceError, Model, Outputs};
+use crate::inference::{Engine, InferenceError, Model};
 
 /// The height that the network was trained on.
 const HEIGHT_PX: u32 = 48;
@@ -12,11 +12,14 @@ const LEAST_WIDTH_PX: u32 = 24;
 /// A line of a machine-readable zone has an aspect of about 31; nothing readable is wider.
 const MOST_WIDTH_PX: u32 = 2000;
 
-/// The characters of the recogniser's classes: blank (`None`) first, space last.
+/// A network that reads lines, and the characters of its classes: blank (`None`) first, space last.
 #[derive(Debug, Clone)]
-pub struct Charset(Vec<Option<char>>);
+pub struct Recogniser {
+    model: Model,
+    classes: Vec<Option<char>>,
+}
 
-impl Charset {
+impl Recogniser {
     /// From the model's metadata key `character`: one character per line.
     pub fn of(model: Model, engine: &Engine) -> Result<Self, InferenceError> {
         let listing = engine.metadata(model, "character")?.ok_or_else(|| InferenceError::Failed {
@@ -24,20 +27,42 @@ impl Charset {
             message: "its metadata has no `character` list".to_owned(),
         })?;
         let listed = listing.split('\n').map(|line| line.chars().next());
-        Ok(Self([None].into_iter().chain(listed).chain([Some(' ')]).collect()))
+        Ok(Self { model, classes: [None].into_iter().chain(listed).chain([Some(' ')]).collect() })
     }
 
     pub fn classes(&self) -> &[Option<char>] {
-        &self.0
+        &self.classes
+    }
+
+    /// What it makes of a crop.
+    pub fn run(
+        &self,
+        shape: [usize; 4],
+        input: &[f32],
+        keep: Keep,
+        engine: &mut Engine,
+    ) -> Result<Recognised, InferenceError> {
+        engine.run(self.model, &shape, input, |outputs| {
+            let output = outputs.first()?;
+            if output.shape.last() != Some(&self.classes.len()) {
+                let message =
+                    format!("answered with {:?}, its charset has {}", output.shape, self.classes.len());
+                return Err(InferenceError::Failed { model: self.model, message });
+            }
+            let probabilities = if keep == Keep::Probabilities { output.data.to_vec() } else { Vec::new() };
+            Ok(Recognised { probabilities, ..best_path(output.data, &self.classes) })
+        })
     }
 }
 
 /// What the network made of one crop.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Recognised {
     pub text: String,
     /// Mean probability of the characters, 0..1; 0 for an empty text.
     pub confidence: f32,
+    /// The least of them.
+    pub least: f32,
     /// Steps × classes, kept where asked for.
     pub probabilities: Vec<f32>,
 }
@@ -52,6 +77,9 @@ pub enum Width {
     Narrowed(f32),
 }
 
+/// The quick recogniser loses more by narrowing than it saves.
+pub const QUICK_WIDTH: Width = Width::InRatio;
+
 /// Whether the probabilities of the steps are handed out (2 MB for a long line).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
@@ -65,7 +93,7 @@ pub fn recognise(
     line: &TextBox,
     width: Width,
     keep: Keep,
-    charset: &Charset,
+    recogniser: &Recogniser,
     engine: &mut Engine,
 ) -> Result<Option<Recognised>, InferenceError> {
     let share = match width {
@@ -81,32 +109,12 @@ pub fn recognise(
         input.extend(pixels.iter().skip(channel).step_by(3).map(|v| f32::from(*v) / 127.5 - 1.0));
     }
     let shape = [1, 3, HEIGHT_PX as usize, columns as usize];
-    engine.run(Model::TextRecognition, &shape, &input, |outputs| {
-        read_off(outputs, Model::TextRecognition, keep, charset).map(Some)
-    })
-}
-
-/// What a recogniser's answer says.
-pub fn read_off(
-    outputs: &Outputs<'_>,
-    model: Model,
-    keep: Keep,
-    charset: &Charset,
-) -> Result<Recognised, InferenceError> {
-    let output = outputs.first()?;
-    let classes = charset.classes();
-    if output.shape.last() != Some(&classes.len()) {
-        let message = format!("answered with {:?}, its charset has {}", output.shape, classes.len());
-        return Err(InferenceError::Failed { model, message });
-    }
-    let (text, confidence) = best_path(output.data, classes);
-    let probabilities = if keep == Keep::Probabilities { output.data.to_vec() } else { Vec::new() };
-    Ok(Recognised { text, confidence, probabilities })
+    recogniser.run(shape, &input, keep, engine).map(Some)
 }
 
 /// The likeliest class of each step, repetitions and blanks dropped (CTC).
-fn best_path(probabilities: &[f32], classes: &[Option<char>]) -> (String, f32) {
-    let (mut text, mut sum, mut count, mut before) = (String::new(), 0.0, 0.0f32, 0);
+fn best_path(probabilities: &[f32], classes: &[Option<char>]) -> Recognised {
+    let (mut text, mut sum, mut count, mut least, mut before) = (String::new(), 0.0, 0.0f32, 1.0f32, 0);
     for step in probabilities.chunks_exact(classes.len().max(1)) {
         let (best, probability) = step
             .iter()
@@ -119,10 +127,12 @@ fn best_path(probabilities: &[f32], classes: &[Option<char>]) -> (String, f32) {
             text.push(*character);
             sum += probability;
             count += 1.0;
+            least = least.min(probability);
         }
         before = best;
     }
-    (text.trim().to_owned(), if count > 0.0 { sum / count } else { 0.0 })
+    let (confidence, least) = if count > 0.0 { (sum / count, least) } else { (0.0, 0.0) };
+    Recognised { text: text.trim().to_owned(), confidence, least, probabilities: Vec::new() }
 }
 
 #[cfg(test)]
@@ -134,9 +144,10 @@ mod tests {
         let classes = [None, Some('A'), Some('<'), Some(' ')];
         let step = |best: usize| (0..4).map(move |i| if i == best { 0.91 } else { 0.03 });
         let path: Vec<f32> = [1, 1, 0, 2, 2, 0, 2, 3].into_iter().flat_map(step).collect();
-        let (text, confidence) = best_path(&path, &classes);
-        assert_eq!(text, "A<<");
-        assert!((confidence - 0.91).abs() < 1e-5);
-        assert_eq!(best_path(&[], &classes), (String::new(), 0.0));
+        let read = best_path(&path, &classes);
+        assert_eq!(read.text, "A<<");
+        assert!((read.confidence - 0.91).abs() < 1e-5 && (read.least - 0.91).abs() < 1e-5);
+        let nothing = best_path(&[], &classes);
+        assert_eq!((nothing.text.as_str(), nothing.confidence, nothing.least), ("", 0.0, 0.0));
     }
 }

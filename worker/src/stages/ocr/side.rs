@@ -8,8 +8,8 @@ use super::geometry::{Point, TextBox, dot};
 use super::glyphs::whole_line;
 use super::lines::TextLine;
 use super::orientation::{rotation_degrees, telling_lines, text_axis};
-use super::recognition::{Charset, Keep, Recognised, Width, recognise};
-use super::zone::{Piece, ZONE_ASPECT, ZONE_WIDTH, Zone, could_be_zone, read_zone, speaks_for_zone};
+use super::recognition::{Keep, QUICK_WIDTH, Recognised, Recogniser, Width, recognise};
+use super::zone::{Piece, ZONE_ASPECT, Zone, could_be_zone, read_zone, speaks_for_zone};
 use crate::inference::Engine;
 use std::collections::BTreeMap;
 use txid_imaging::{Outline, RgbImage};
@@ -20,6 +20,9 @@ use txid_shared::words::ImageRole;
 const LEAST_THICKNESS_PX: f32 = 9.0;
 /// Print is read as well at this share of its width (measured in MODELS.md).
 const PRINT_WIDTH: Width = Width::Narrowed(0.8);
+/// The quick recogniser is believed where each of its characters has this probability. One in a hundred of these
+/// lines differs from what the thorough one reads, which is unsure of half of them (measured in MODELS.md).
+const QUICK_SURE: f32 = 0.95;
 /// A line read with a confidence between these is read again at its full width: narrow letters and marks run
 /// together. Below them it is print of another script, or none.
 const READ_AGAIN: std::ops::Range<f32> = 0.8..0.94;
@@ -117,14 +120,14 @@ pub fn read_side(
     picture: &RgbImage,
     outline: &Outline,
     blurred: bool,
-    charsets: Charsets<'_>,
+    recognisers: Recognisers<'_>,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
     let framed = outline.corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
     let Some((corners, frame)) = framed else {
-        return read_whole(picture, blurred, charsets, engine);
+        return read_whole(picture, blurred, recognisers, engine);
     };
-    let (mut side, along) = read(frame, Look::Usual, charsets, engine)?;
+    let (mut side, along) = read(frame, Look::Usual, recognisers, engine)?;
     let first = first_corner(along);
     let from_top_left = |corners: Polygon| std::array::from_fn(|n| corners[(n + first) % 4]);
     side.document = Some(from_top_left(corners));
@@ -136,7 +139,7 @@ pub fn read_side(
     if has_zone || reads_well || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
-    Ok(better(side, read_whole(picture, blurred, charsets, engine)?))
+    Ok(better(side, read_whole(picture, blurred, recognisers, engine)?))
 }
 
 fn better(first: Side, second: Side) -> Side {
@@ -149,15 +152,15 @@ fn better(first: Side, second: Side) -> Side {
 fn read_whole(
     picture: &RgbImage,
     blurred: bool,
-    charsets: Charsets<'_>,
+    recognisers: Recognisers<'_>,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
-    let (side, _) = read(Frame::whole(picture), Look::Usual, charsets, engine)?;
+    let (side, _) = read(Frame::whole(picture), Look::Usual, recognisers, engine)?;
     let (_, has_zone, characters) = side.evidence();
     if blurred || has_zone || characters >= ENOUGH_CHARACTERS {
         return Ok(side);
     }
-    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, charsets, engine)?;
+    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, recognisers, engine)?;
     Ok(better(side, thorough))
 }
 
@@ -186,17 +189,19 @@ fn first_corner(along: Point) -> usize {
         .map_or(0, |(corner, _)| corner)
 }
 
-/// What the recognisers know.
+/// Who reads lines.
 #[derive(Clone, Copy)]
-pub struct Charsets<'a> {
-    pub latin: &'a Charset,
+pub struct Recognisers<'a> {
+    /// Reads first, and is believed where it is sure.
+    pub quick: &'a Recogniser,
+    pub thorough: &'a Recogniser,
     /// Where print in Arabic is to be expected: it tells how a picture stands, too.
-    pub arabic: Option<&'a Charset>,
+    pub arabic: Option<&'a Recogniser>,
 }
 
 struct Reader<'a> {
     frame: Frame<'a>,
-    charsets: Charsets<'a>,
+    recognisers: Recognisers<'a>,
     engine: &'a mut Engine,
 }
 
@@ -204,12 +209,12 @@ struct Reader<'a> {
 fn read(
     frame: Frame<'_>,
     look: Look,
-    charsets: Charsets<'_>,
+    recognisers: Recognisers<'_>,
     engine: &mut Engine,
 ) -> Result<(Side, Point), OcrError> {
     let mut boxes = detect(&frame, look, engine)?;
     boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
-    let mut reader = Reader { frame, charsets, engine };
+    let mut reader = Reader { frame, recognisers, engine };
     let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
     let trial = reading_direction(&boxes, axis, &mut reader)?;
     let mut along = trial.along;
@@ -217,7 +222,7 @@ fn read(
     // The recogniser reads a zone's fillers upside down as confidently as upright, and a script that it lacks
     // as badly: then a few lines do not tell, where nobody asked the recogniser of that script.
     let fillers = side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS);
-    let told = trial.decided() || charsets.arabic.is_some() || side.lines.is_empty();
+    let told = trial.decided() || recognisers.arabic.is_some() || side.lines.is_empty();
     let doubted = !told && side.confidence() < LEAST_OF_A_PAGE;
     if side.zone.is_none() && (fillers || doubted) {
         let turned = [-along[0], -along[1]];
@@ -230,31 +235,34 @@ fn read(
 }
 
 impl Reader<'_> {
-    fn read(&mut self, place: &TextBox, width: Width, keep: Keep) -> Result<Option<Recognised>, OcrError> {
-        Ok(recognise(&self.frame, place, width, keep, self.charsets.latin, self.engine)?)
+    fn read(&mut self, place: &TextBox, width: Width) -> Result<Option<Recognised>, OcrError> {
+        Ok(recognise(&self.frame, place, width, Keep::Text, self.recognisers.thorough, self.engine)?)
+    }
+
+    fn read_quickly(&mut self, place: &TextBox, keep: Keep) -> Result<Option<Recognised>, OcrError> {
+        Ok(recognise(&self.frame, place, QUICK_WIDTH, keep, self.recognisers.quick, self.engine)?)
     }
 
     /// As print in Arabic, where it is to be expected.
     fn read_arabic(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
-        let Some(charset) = self.charsets.arabic else { return Ok(None) };
-        Ok(arabic::recognise(&self.frame, place, charset, self.engine)?)
+        let Some(recogniser) = self.recognisers.arabic else { return Ok(None) };
+        Ok(arabic::recognise(&self.frame, place, recogniser, self.engine)?)
     }
 
-    /// `known`: as read already.
-    fn read_print(
-        &mut self,
-        place: &TextBox,
-        known: Option<Recognised>,
-    ) -> Result<Option<Recognised>, OcrError> {
-        let narrowed = match known {
-            Some(known) => Some(known),
-            None => self.read(place, PRINT_WIDTH, Keep::Text)?,
-        };
-        if narrowed.as_ref().is_none_or(|reading| !READ_AGAIN.contains(&reading.confidence)) {
-            return Ok(narrowed);
+    /// By the quick recogniser where it is sure, else by the thorough one, and once more where that is not sure either,
+    /// unless both read the same.
+    fn read_print(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
+        let quick = self.read_quickly(place, Keep::Text)?;
+        if quick.as_ref().is_some_and(|quick| quick.least >= QUICK_SURE) {
+            return Ok(quick);
         }
-        let full = self.read(place, Width::InRatio, Keep::Text)?;
-        Ok(narrowed.into_iter().chain(full).max_by(|a, b| a.confidence.total_cmp(&b.confidence)))
+        let Some(narrowed) = self.read(place, PRINT_WIDTH)? else { return Ok(None) };
+        let agreed = quick.is_some_and(|quick| quick.text == narrowed.text);
+        if agreed || !READ_AGAIN.contains(&narrowed.confidence) {
+            return Ok(Some(narrowed));
+        }
+        let full = self.read(place, Width::InRatio)?;
+        Ok([narrowed].into_iter().chain(full).max_by(|a, b| a.confidence.total_cmp(&b.confidence)))
     }
 
     /// Everything read in the direction of the trial, whose readings are not made again.
@@ -270,7 +278,7 @@ impl Reader<'_> {
                 ordinary.push(place);
                 continue;
             }
-            match self.read(&place, ZONE_WIDTH, Keep::Probabilities)? {
+            match self.read_quickly(&place, Keep::Probabilities)? {
                 Some(reading) if speaks_for_zone(&reading.text) => pieces.push(Piece { place, reading }),
                 _ => ordinary.push(place),
             }
@@ -285,7 +293,10 @@ impl Reader<'_> {
                 lines.push(TextLine::new(text, confidence, place, along));
                 continue;
             }
-            let reading = self.read_print(&place, trial.reading(&place).cloned())?;
+            let reading = match trial.reading(&place) {
+                Some(known) => Some(known.clone()),
+                None => self.read_print(&place)?,
+            };
             let Some(reading) = reading else { continue };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });
@@ -303,7 +314,7 @@ impl Reader<'_> {
             lines.into_iter().partition(|line| pieces.iter().any(|piece| pairs(piece, line)));
         let mut lines = others;
         pieces.extend(joining.into_iter().map(Piece::of));
-        let zone = read_zone(&pieces, along, &self.frame, self.charsets.latin, self.engine)?;
+        let zone = read_zone(&pieces, along, &self.frame, self.recognisers, self.engine)?;
         if zone.is_none() {
             lines.extend(
                 pieces
@@ -344,7 +355,7 @@ impl Trial {
         let mut trial = Self { along, ..Self::default() };
         for line in lines {
             let place = line.read_along(along);
-            let Some(reading) = reader.read(&place, PRINT_WIDTH, Keep::Text)? else { continue };
+            let Some(reading) = reader.read_print(&place)? else { continue };
             if decides(&reading) {
                 trial.lines.push((place, reading));
                 break;

@@ -6,15 +6,15 @@ use super::geometry::{Point, TextBox, dot};
 use super::glyphs::{Glyph, glyphs};
 use super::lines::TextLine;
 use super::mrz::{Decoded, Emissions, LineSignal, decode, looks_like_mrz};
-use super::recognition::{Charset, Keep, Recognised, Width, recognise};
+use super::recognition::{Keep, QUICK_WIDTH, Recognised, Recogniser, Width, recognise};
+use super::side::Recognisers;
 use crate::inference::Engine;
 
 /// A whole line of a zone is at least this much longer than thick: 30 characters of 2.54 mm over
 /// 3 mm and the detector's margin. Titles may be as long; their text tells.
 pub const ZONE_ASPECT: f32 = 13.0;
-/// OCR-B is set wide: the recogniser reads it as well at this share of its width (measured in
-/// MODELS.md). Where the result is not beyond doubt, it is read again in full width.
-pub const ZONE_WIDTH: Width = Width::Narrowed(0.7);
+/// OCR-B is set wide: the thorough recogniser reads it as well at this share of its width (measured in MODELS.md).
+const ZONE_WIDTH: Width = Width::Narrowed(0.7);
 
 /// A zone and where its lines are.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Piece {
 impl Piece {
     /// Of a line that was read as print.
     pub fn of(line: TextLine) -> Self {
-        let reading = Recognised { text: line.text, confidence: line.confidence, probabilities: Vec::new() };
+        let reading = Recognised { text: line.text, confidence: line.confidence, ..Recognised::default() };
         Self { place: line.place, reading }
     }
 }
@@ -52,12 +52,13 @@ pub fn speaks_for_zone(text: &str) -> bool {
     looks_like_mrz(text) || text.matches('<').count() >= 3
 }
 
-/// Reads the zone that the pieces belong to. `None` where they make none.
+/// Reads the zone that the pieces belong to: each line by the quick recogniser, what it leaves open by the thorough one,
+/// and what that leaves open once more in full width. `None` where they make none.
 pub fn read_zone(
     pieces: &[Piece],
     along: Point,
     frame: &Frame<'_>,
-    charset: &Charset,
+    recognisers: Recognisers<'_>,
     engine: &mut Engine,
 ) -> Result<Option<Zone>, OcrError> {
     let rows = rows(pieces, along);
@@ -65,35 +66,45 @@ pub fn read_zone(
         return Ok(None);
     }
     let heights: Vec<Vec<Glyph>> = rows.iter().map(|row| glyphs(frame, &row.place)).collect();
-    let mut read = |width: Width, reuse: bool| -> Result<Vec<(TextBox, LineSignal)>, OcrError> {
-        let mut signals = Vec::new();
-        for (row, glyphs) in rows.iter().zip(&heights) {
-            let known = row.reading.as_ref().filter(|r| reuse && !r.probabilities.is_empty());
-            let reading = match known {
-                Some(reading) => Some(reading.clone()),
-                None => recognise(frame, &row.place, width, Keep::Probabilities, charset, engine)?,
-            };
-            if let Some(reading) = reading {
-                signals.push((row.place, signal(&reading, glyphs, charset)));
-            }
+    let Recognisers { quick, thorough, .. } = recognisers;
+    let looks = [(quick, QUICK_WIDTH), (thorough, ZONE_WIDTH), (thorough, Width::InRatio)];
+    let known = rows.iter().map(|row| row.reading.as_ref().filter(|known| !known.probabilities.is_empty()));
+    let mut signals: Vec<Option<LineSignal>> =
+        known.zip(&heights).map(|(known, glyphs)| known.map(|known| signal(known, glyphs, quick))).collect();
+    let mut open: Vec<usize> = (0..rows.len()).filter(|row| signals[*row].is_none()).collect();
+    let mut best: Option<Zone> = None;
+    for (recogniser, width) in looks {
+        for &row in &open {
+            let place = &rows[row].place;
+            let reading = recognise(frame, place, width, Keep::Probabilities, recogniser, engine)?;
+            signals[row] = reading.map(|reading| signal(&reading, &heights[row], recogniser));
         }
-        Ok(signals)
-    };
-    let first = best_zone(&read(ZONE_WIDTH, true)?);
-    if first.as_ref().is_some_and(|zone| zone.decoded.valid && zone.decoded.corrections.iter().all(harmless))
-    {
-        return Ok(first);
+        let read = rows.iter().zip(&signals).filter_map(|(row, signal)| Some((row.place, signal.clone()?)));
+        let zone = best_zone(&read.collect::<Vec<_>>());
+        open = (0..rows.len()).filter(|row| is_open(&rows[*row].place, zone.as_ref())).collect();
+        if let Some(zone) = zone
+            && best.as_ref().is_none_or(|best| rank(&zone) > rank(best))
+        {
+            best = Some(zone);
+        }
+        if open.is_empty() {
+            break;
+        }
     }
-    let second = best_zone(&read(Width::InRatio, false)?);
-    Ok(match (first, second) {
-        (Some(first), Some(second)) => Some(if rank(&second) > rank(&first) { second } else { first }),
-        (first, second) => first.or(second),
-    })
+    Ok(best)
 }
 
-/// Corrections that the position alone decides need no second look.
-fn harmless(correction: &txid_shared::partial::MrzCorrection) -> bool {
-    correction.reason != "check_digit"
+/// Whether a row is worth another look: it holds a character that is ambiguous, or that only a check digit decided.
+/// Where there is no zone yet, or a check digit is wrong, nobody knows which row it is.
+fn is_open(row: &TextBox, zone: Option<&Zone>) -> bool {
+    let Some(Zone { decoded, places }) = zone else { return true };
+    if !decoded.check_digits.iter().all(|digit| digit.valid) {
+        return true;
+    }
+    let decided = decoded.corrections.iter().filter(|correction| correction.reason == "check_digit");
+    let mut open = decoded.ambiguities.iter().chain(decided);
+    let line = places.iter().position(|place| place == row);
+    line.is_some_and(|line| open.any(|open| open.line == line))
 }
 
 fn rank(zone: &Zone) -> (bool, usize, f32) {
@@ -102,10 +113,10 @@ fn rank(zone: &Zone) -> (bool, usize, f32) {
     (decoded.valid, right, decoded.confidence)
 }
 
-fn signal(reading: &Recognised, glyphs: &[Glyph], charset: &Charset) -> LineSignal {
+fn signal(reading: &Recognised, glyphs: &[Glyph], recogniser: &Recogniser) -> LineSignal {
     LineSignal {
         text: reading.text.chars().filter(|c| !c.is_whitespace()).collect(),
-        emissions: Emissions::from_recogniser(&reading.probabilities, charset.classes()),
+        emissions: Emissions::from_recogniser(&reading.probabilities, recogniser.classes()),
         glyphs: glyphs.to_vec(),
     }
 }
@@ -205,7 +216,8 @@ mod tests {
             thickness: 50.0,
             score: 0.9,
         };
-        let reading = Recognised { text: "<<<".to_owned(), confidence: 0.9, probabilities: vec![1.0] };
+        let reading =
+            Recognised { text: "<<<".to_owned(), probabilities: vec![1.0], ..Recognised::default() };
         Piece { place, reading }
     }
 
