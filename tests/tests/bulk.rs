@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its scene cannot be built")]
 
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -105,9 +105,9 @@ fn quadrilateral(part: &[usize], marks: &Marks) -> Option<Quadrilateral> {
     }
     // Where the document goes on beyond the picture nothing ends.
     let mut marked = Quadrilateral::of(corners);
-    for n in 0..4 {
+    for (n, count) in counts.into_iter().enumerate() {
         let few = LEAST_POINTS.max((0.3 * marked.length(n)) as usize);
-        if counts[n] < few {
+        if count < few {
             marked = on_border(marked, n, 2.0, marks);
         }
     }
