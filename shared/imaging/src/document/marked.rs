@@ -114,16 +114,17 @@ fn quadrilateral(part: &[usize], marks: &Marks) -> Option<Quadrilateral> {
     Some(marked)
 }
 
+/// The picture's: the axis across each, and where on it.
+fn borders(marks: &Marks) -> [(usize, f32); 4] {
+    [(0, -0.5), (0, marks.width as f32 - 0.5), (1, -0.5), (1, marks.height as f32 - 0.5)]
+}
+
 /// With side `n` laid on the picture's border, where its middle is so near to it (cells).
 fn on_border(outline: Quadrilateral, n: usize, near: f32, marks: &Marks) -> Quadrilateral {
     let (from, to) = outline.side(n);
     let middle = [0, 1].map(|axis| (from[axis] + to[axis]) / 2.0);
-    let (right, bottom) = (marks.width as f32 - 0.5, marks.height as f32 - 0.5);
-    let borders = [(0, -0.5), (0, right), (1, -0.5), (1, bottom)];
-    let Some((axis, border)) = borders.into_iter().find(|(axis, at)| (middle[*axis] - at).abs() < near)
-    else {
-        return outline;
-    };
+    let is_near = |(axis, at): &(usize, f32)| (middle[*axis] - at).abs() < near;
+    let Some((axis, border)) = borders(marks).into_iter().find(is_near) else { return outline };
     let frame = Line { normal: if axis == 0 { [1.0, 0.0] } else { [0.0, 1.0] }, distance: border };
     let beside = |n: usize| {
         let (from, to) = outline.side(n);
@@ -139,12 +140,11 @@ fn on_border(outline: Quadrilateral, n: usize, near: f32, marks: &Marks) -> Quad
 /// Nearer to the picture's border than marks can tell, and with no border marked, a side is no document's: it is print
 /// on one that goes on beyond the picture.
 pub(super) fn with_frames(outline: Quadrilateral, marks: &Marks) -> Quadrilateral {
-    let (right, bottom) = (marks.width as f32 - 0.5, marks.height as f32 - 0.5);
     let runs_along = |n: usize| {
         let (from, to) = outline.side(n);
-        [(0, -0.5), (0, right), (1, -0.5), (1, bottom)]
-            .iter()
-            .any(|(axis, at)| [from, to].iter().all(|end| (end[*axis] - at).abs() < TOO_NEAR))
+        let both_near =
+            |(axis, at): (usize, f32)| [from, to].iter().all(|end| (end[axis] - at).abs() < TOO_NEAR);
+        borders(marks).into_iter().any(both_near)
     };
     (0..4).filter(|n| runs_along(*n)).fold(outline, |framed, n| {
         let marked = border_marks(&outline, n, marks).unwrap_or(0.0);

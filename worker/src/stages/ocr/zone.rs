@@ -207,6 +207,7 @@ fn stretched(place: TextBox, along: Point, (left, right): (f32, f32)) -> TextBox
 #[cfg(test)]
 mod tests {
     use super::*;
+    use txid_shared::partial::{CheckDigit, MrzCorrection, MrzFormat};
 
     fn piece(left: f32, right: f32, middle: f32) -> Piece {
         let place = TextBox {
@@ -230,5 +231,43 @@ mod tests {
         assert!((left - 100.0).abs() < 0.5 && (right - 1500.0).abs() < 0.5);
         assert!(rows[0].reading.is_none(), "a line put together is read anew");
         assert!(rows[1].reading.is_some());
+    }
+
+    #[test]
+    fn only_what_holds_a_doubt_is_read_again() {
+        let [upper, lower, beside] = [100.0, 200.0, 300.0].map(|middle| piece(100.0, 1500.0, middle).place);
+        let correction = |line: usize, reason: &str| MrzCorrection {
+            line,
+            column: 3,
+            read: Some('8'),
+            corrected: Some('B'),
+            reason: reason.to_owned(),
+            probability: 0.4,
+        };
+        let zone = |corrections: &[MrzCorrection], ambiguities: &[MrzCorrection], right: bool| Zone {
+            decoded: Decoded {
+                format: MrzFormat::Td3,
+                number_overflow: 0,
+                lines: Vec::new(),
+                raw_lines: Vec::new(),
+                check_digits: vec![CheckDigit {
+                    field: "composite".to_owned(),
+                    printed: '4',
+                    computed: if right { '4' } else { '5' },
+                    valid: right,
+                }],
+                corrections: corrections.to_vec(),
+                ambiguities: ambiguities.to_vec(),
+                valid: right && ambiguities.is_empty(),
+                confidence: 0.9,
+            },
+            places: vec![upper, lower],
+        };
+        let open = |zone: &Zone| [upper, lower, beside].map(|row| is_open(&row, Some(zone)));
+        assert_eq!(open(&zone(&[correction(0, "position_grammar")], &[], true)), [false; 3]);
+        assert_eq!(open(&zone(&[correction(1, "check_digit")], &[], true)), [false, true, false]);
+        assert_eq!(open(&zone(&[], &[correction(0, "unclear")], true)), [true, false, false]);
+        assert_eq!(open(&zone(&[], &[], false)), [true; 3], "nobody knows where");
+        assert!(is_open(&upper, None));
     }
 }
