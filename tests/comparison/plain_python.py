@@ -5,7 +5,7 @@ process per core, images in memory. Prints verifications per second, to be read 
     specimens --out FOLDER --count 8 --design mar_national_id_2020 --attack none --capture photo
     python plain_python.py FOLDER
 
-Its models are RapidOCR's own (the same files, untrimmed) and the faces' from the cache of `txid models
+Its models are RapidOCR's own (for recognition our large one, untrimmed) and the faces' from the cache of `txid models
 fetch`. It decides nothing, keeps nothing and tells nobody: no moiré, no grid analysis, no queue.
 """
 

@@ -79,7 +79,7 @@ async fn measure(
     run(&client, &receiver, &bodies, open_at_once.min(verifications), open_at_once, |_| ()).await?;
     let started = Instant::now();
     let mut worker_rss_early_mb = None;
-    // Nothing waits for it: a fleet that runs empty in between would be measured twice as it runs empty.
+    // Taken while more is under way: the fleet is not to run empty in between.
     let at_a_fifth = |arrived: usize| {
         if arrived >= verifications / 5 {
             worker_rss_early_mb.get_or_insert_with(|| rss_mb(worker.id()));
