@@ -24,19 +24,18 @@ import sys
 import numpy
 import onnxruntime
 
+# Both networks that read Latin print take the same crops.
+LATIN_LINE = {
+    "rule": "strokes", "shape": [1, 3, 48, 96], "low": -1.0, "high": 1.0,
+    "top": 10, "bottom": 38, "left": 12, "right": 84, "period": 24, "width": 5,
+}
 INPUTS = {
     "text-detection": {
         "rule": "strokes", "shape": [1, 3, 64, 96], "low": -2.0, "high": 2.0,
         "top": 21, "bottom": 42, "left": 16, "right": 80, "period": 6, "width": 2,
     },
-    "quick-recognition": {
-        "rule": "strokes", "shape": [1, 3, 48, 96], "low": -1.0, "high": 1.0,
-        "top": 10, "bottom": 38, "left": 12, "right": 84, "period": 24, "width": 5,
-    },
-    "text-recognition": {
-        "rule": "strokes", "shape": [1, 3, 48, 96], "low": -1.0, "high": 1.0,
-        "top": 10, "bottom": 38, "left": 12, "right": 84, "period": 24, "width": 5,
-    },
+    "quick-recognition": LATIN_LINE,
+    "text-recognition": LATIN_LINE,
     "arabic-recognition": {
         "rule": "strokes", "shape": [1, 1, 40, 96], "low": -1.5, "high": 0.8,
         "top": 8, "bottom": 30, "left": 12, "right": 84, "period": 24, "width": 5,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use txid_imaging::SourceImage;
 use txid_shared::config::Config;
 use txid_shared::files::read_picture;
+use txid_shared::ids::VerificationId;
 use txid_shared::partial::{FaceMatchOutcome, Partial, StageResult};
 use txid_shared::policy::{Policy, Question, Thresholds, decide};
 use txid_shared::words::{Challenge, Check, DocumentType, Lane, Stage};
@@ -205,7 +206,8 @@ impl Bench {
             ..StageInput::default()
         };
         let stage = self.kind.check().stage();
-        match self.inference.pool.run(stage, input, Lane::Batch, LIMIT).await {
+        let id = VerificationId::generate();
+        match self.inference.pool.run(id, stage, input, Lane::Batch, LIMIT).await {
             Outcome::Completed(completed) => {
                 let partial = Partial {
                     result: completed.result,

@@ -1,7 +1,7 @@
 //! A worker as a whole: which roles it plays, how it starts and how it drains.
 
 use crate::inference::manifest::Manifest;
-use crate::inference::{InferencePool, ModelFiles, PoolSettings};
+use crate::inference::{InferencePool, ModelFiles, threads_of_this_machine};
 use crate::jobs::{Receiver, Runner, Settings};
 use crate::stages::{self, Stage};
 use crate::webhooks::Deliverer;
@@ -42,18 +42,15 @@ impl Inference {
             Manifest::parse(&text)?
         };
         let files = ModelFiles::load(&manifest, &config.models.folder(), &config.worker.stages)?;
-        let mut settings = PoolSettings::for_this_machine();
-        if let Some(threads) = config.worker.threads {
-            settings = PoolSettings { threads, waiting_per_lane: threads * 2 };
-        }
+        let threads = config.worker.threads.unwrap_or_else(threads_of_this_machine);
         let stages = stages::all(&config.worker.stages);
-        Ok(Self { pool: InferencePool::start(&files, settings, stages)?, digests: files.digests() })
+        Ok(Self { pool: InferencePool::start(&files, threads, stages)?, digests: files.digests() })
     }
 
     /// Stages without models, for tests and measurements.
     pub fn without_models(threads: usize, stages: Vec<Arc<dyn Stage>>) -> anyhow::Result<Self> {
         let engines = (0..threads.max(1)).map(|_| crate::inference::Engine::empty()).collect();
-        let pool = InferencePool::with_engines(engines, threads.max(1) * 32, stages)?;
+        let pool = InferencePool::with_engines(engines, stages)?;
         Ok(Self { pool, digests: BTreeMap::new() })
     }
 }

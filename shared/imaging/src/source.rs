@@ -108,6 +108,16 @@ impl SourceImage {
         }
     }
 
+    /// Bytes of memory that it takes: as sent, and the pixels that were asked for.
+    pub fn held_bytes(&self) -> u64 {
+        let pixels = |picture: &RgbImage| picture.as_raw().len() as u64;
+        let decoded = self.decoded.get().and_then(|decoded| decoded.as_ref().ok());
+        let scaled = self.scaled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.encoded.len() as u64
+            + decoded.map_or(0, |decoded| pixels(&decoded.pixels))
+            + scaled.iter().map(|(_, picture)| pixels(picture)).sum::<u64>()
+    }
+
     /// The upright picture with its longer side at most `max_side` pixels, shared by all who ask
     /// for the same size. Never enlarges: a smaller original is returned as it is.
     pub fn scaled(&self, max_side: u32) -> Result<Arc<RgbImage>, ImageError> {
@@ -219,4 +229,26 @@ fn decode(encoded: &[u8], header: Header) -> Result<RgbImage, ImageError> {
     };
     pixels.apply_orientation(header.orientation);
     Ok(pixels.into_rgb8())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::codecs::jpeg::JpegEncoder;
+
+    #[test]
+    fn what_an_image_holds_grows_with_what_was_asked_of_it() {
+        let mut encoded = Vec::new();
+        JpegEncoder::new(&mut encoded).encode_image(&RgbImage::new(64, 48)).unwrap();
+        let bytes = encoded.len() as u64;
+        let image = SourceImage::new(encoded);
+        assert_eq!(image.held_bytes(), bytes);
+        image.decoded().unwrap();
+        assert_eq!(image.held_bytes(), bytes + 64 * 48 * 3);
+        image.scaled(32).unwrap();
+        assert_eq!(image.held_bytes(), bytes + 64 * 48 * 3 + 32 * 24 * 3);
+        // The original itself, where it is no larger.
+        image.scaled(64).unwrap();
+        assert_eq!(image.held_bytes(), bytes + 64 * 48 * 3 + 32 * 24 * 3);
+    }
 }

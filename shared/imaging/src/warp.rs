@@ -197,35 +197,66 @@ impl Reduced {
 
 /// `place` tells for the centre of each target pixel where it lies in the picture.
 fn sample(picture: &RgbImage, width: u32, height: u32, place: impl Fn(f32, f32) -> [f32; 2]) -> RgbImage {
-    let (last_x, last_y) = (picture.width().saturating_sub(1), picture.height().saturating_sub(1));
-    let raw = picture.as_raw().as_slice();
-    let stride = picture.width() as usize * 3;
     let mut target = RgbImage::new(width, height);
     if picture.width() == 0 || picture.height() == 0 {
         return target;
     }
+    let raw = picture.as_raw().as_slice();
+    let stride = picture.width() as usize * 3;
+    let (x, y) = (Axis::of(picture.width()), Axis::of(picture.height()));
+    let (right, down) = (x.next * 3, y.next * stride);
+    // Places of a row first: without memory accesses in between they are computed several at a time.
+    let mut places = vec![[0.0; 2]; width as usize];
     for (row, line) in target.chunks_exact_mut(width.max(1) as usize * 3).enumerate() {
-        for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
-            let [x, y] = place(column as f32 + 0.5, row as f32 + 0.5);
-            let x = (x - 0.5).clamp(0.0, last_x as f32);
-            let y = (y - 0.5).clamp(0.0, last_y as f32);
-            let (x0, y0) = (x as u32, y as u32);
-            let (x1, y1) = ((x0 + 1).min(last_x), (y0 + 1).min(last_y));
-            let (fx, fy) = (x.fract(), y.fract());
-            let at = |x: u32, y: u32| y as usize * stride + x as usize * 3;
-            let (top_left, top_right, low_left, low_right) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
+        for (column, at) in places.iter_mut().enumerate() {
+            *at = place(column as f32 + 0.5, row as f32 + 0.5);
+        }
+        for ([at_x, at_y], pixel) in places.iter().zip(line.chunks_exact_mut(3)) {
+            let ((x0, across), (y0, below)) = (x.cell(*at_x), y.cell(*at_y));
+            let start = y0 * stride + x0 * 3;
+            let (top, low) = (&raw[start..start + right + 3], &raw[start + down..start + down + right + 3]);
+            let weights = [
+                (WHOLE - across) * (WHOLE - below),
+                across * (WHOLE - below),
+                (WHOLE - across) * below,
+                across * below,
+            ];
             for (channel, value) in pixel.iter_mut().enumerate() {
-                let top = mix(raw[top_left + channel], raw[top_right + channel], fx);
-                let low = mix(raw[low_left + channel], raw[low_right + channel], fx);
-                *value = (top + (low - top) * fy + 0.5) as u8;
+                let around = [top[channel], top[channel + right], low[channel], low[channel + right]];
+                let sum: u32 =
+                    around.iter().zip(weights).map(|(level, weight)| u32::from(*level) * weight).sum();
+                *value = ((sum + WHOLE * WHOLE / 2) / (WHOLE * WHOLE)) as u8;
             }
         }
     }
     target
 }
 
-fn mix(from: u8, to: u8, weight: f32) -> f32 {
-    f32::from(from) + (f32::from(to) - f32::from(from)) * weight
+/// The way from one pixel to the next: its square times a level fits 32 bits.
+const WHOLE: u32 = 1 << 11;
+
+/// One direction of a picture.
+struct Axis {
+    /// Of the last centre of a pixel.
+    end: f32,
+    /// The last pixel that has another one behind it.
+    last: usize,
+    /// Pixels to that other one: none where there is only one.
+    next: usize,
+}
+
+impl Axis {
+    fn of(length: u32) -> Self {
+        let last = length.saturating_sub(1);
+        Self { end: last as f32, last: last.saturating_sub(1) as usize, next: last.min(1) as usize }
+    }
+
+    /// The pixel whose centre lies before a place, and how far beyond that the place is, of [`WHOLE`].
+    fn cell(&self, place: f32) -> (usize, u32) {
+        let place = (place - 0.5).clamp(0.0, self.end);
+        let pixel = (place as usize).min(self.last);
+        (pixel, ((place - pixel as f32) * WHOLE as f32 + 0.5) as u32)
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +283,21 @@ mod tests {
         let upright = warp_perspective(&picture, &turned, 120, 200).unwrap();
         assert_eq!(upright.get_pixel(0, 0).0[..2], [199, 0]);
         assert_eq!(upright.get_pixel(119, 199).0[..2], [0, 119]);
+    }
+
+    #[test]
+    fn beyond_the_picture_its_border_goes_on() {
+        let picture = gradient(20, 10);
+        let beyond = [[-5.0, -5.0], [25.0, -5.0], [25.0, 15.0], [-5.0, 15.0]];
+        let warped = warp_perspective(&picture, &beyond, 30, 20).unwrap();
+        assert_eq!(
+            (warped.get_pixel(0, 0).0[..2].to_vec(), warped.get_pixel(29, 19).0[..2].to_vec()),
+            (vec![0, 0], vec![19, 9])
+        );
+        assert_eq!(warped.get_pixel(15, 10).0[..2], [10, 5]);
+        let pixel = RgbImage::from_pixel(1, 1, Rgb([9; 3]));
+        let square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        assert!(warp_perspective(&pixel, &square, 4, 4).unwrap().pixels().all(|seen| *seen == Rgb([9; 3])));
     }
 
     #[test]

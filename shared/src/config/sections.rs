@@ -171,7 +171,7 @@ pub struct Worker {
     pub attempts: i32,
     /// Delay before a failed stage is tried again.
     pub retry_delay_ms: u64,
-    /// Memory for decoded images shared between the stages.
+    /// Memory for images kept for the next stage of their verification, besides those in hand.
     pub image_cache_bytes: u64,
     /// Health and metrics of the worker.
     pub listen: SocketAddr,

@@ -8,7 +8,7 @@ mod pool;
 
 pub use engine::{Engine, InferenceError, OutputTensor, Outputs};
 pub use files::{ModelError, ModelFiles};
-pub use pool::{InferencePool, PoolSettings};
+pub use pool::{InferencePool, threads_of_this_machine};
 
 use txid_shared::words::Stage;
 

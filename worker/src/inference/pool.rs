@@ -2,35 +2,25 @@
 
 use super::{Engine, ModelError, ModelFiles};
 use crate::stages::{Outcome, Stage, StageInput};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
+use txid_shared::ids::VerificationId;
 use txid_shared::telemetry::Metrics;
 use txid_shared::words::{ImageRole, Lane, Stage as StageName};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolSettings {
-    pub threads: usize,
-    /// Stage runs that may wait per lane; one more caller waits outside, without a place.
-    pub waiting_per_lane: usize,
-}
-
-impl PoolSettings {
-    /// One thread per processor that this process may use. The standard library counts the
-    /// affinity mask and the quota of the cgroup, not the processors of the host.
-    pub fn for_this_machine() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, waiting_per_lane: threads * 2 }
-    }
+/// One thread per processor that this process may use. The standard library counts the affinity mask and the
+/// quota of the cgroup, not the processors of the host.
+pub fn threads_of_this_machine() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Owns the threads; dropping it lets running stages finish and then ends them.
 pub struct InferencePool {
     shared: Arc<Shared>,
-    places: [Arc<Semaphore>; 2],
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -42,8 +32,16 @@ struct Shared {
 
 #[derive(Default)]
 struct Waiting {
-    lanes: [VecDeque<Job>; 2],
+    lanes: [BTreeMap<Turn, Job>; 2],
+    arrived: u64,
     closed: bool,
+}
+
+/// The oldest verification first: its stages follow each other, and its pictures are decoded once.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    verification: VerificationId,
+    arrival: u64,
 }
 
 struct Job {
@@ -51,7 +49,6 @@ struct Job {
     input: StageInput,
     started: oneshot::Sender<()>,
     reply: oneshot::Sender<Outcome>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// Counted as waiting for a thread until it is dropped, also with a caller that gave up.
@@ -70,34 +67,22 @@ impl Drop for WaitingRun {
     }
 }
 
-const fn lane_index(lane: Lane) -> usize {
-    match lane {
-        Lane::Interactive => 0,
-        Lane::Batch => 1,
-    }
-}
-
 impl InferencePool {
     /// Builds an engine per thread from verified model files and starts the threads.
     pub fn start(
         files: &ModelFiles,
-        settings: PoolSettings,
+        threads: usize,
         stages: Vec<Arc<dyn Stage>>,
     ) -> Result<Self, ModelError> {
-        let engines = (0..settings.threads.max(1)).map(|_| files.engine()).collect::<Result<Vec<_>, _>>()?;
-        Self::with_engines(engines, settings.waiting_per_lane, stages)
+        let engines = (0..threads.max(1)).map(|_| files.engine()).collect::<Result<Vec<_>, _>>()?;
+        Self::with_engines(engines, stages)
     }
 
     /// One thread per engine.
-    pub fn with_engines(
-        engines: Vec<Engine>,
-        waiting_per_lane: usize,
-        stages: Vec<Arc<dyn Stage>>,
-    ) -> Result<Self, ModelError> {
+    pub fn with_engines(engines: Vec<Engine>, stages: Vec<Arc<dyn Stage>>) -> Result<Self, ModelError> {
         let shared =
             Arc::new(Shared { stages, waiting: Mutex::new(Waiting::default()), arrived: Condvar::new() });
-        let place = || Arc::new(Semaphore::new(waiting_per_lane.max(1)));
-        let mut pool = Self { shared, places: [place(), place()], threads: Vec::new() };
+        let mut pool = Self { shared, threads: Vec::new() };
         for (number, engine) in engines.into_iter().enumerate() {
             let shared = Arc::clone(&pool.shared);
             let thread = std::thread::Builder::new()
@@ -118,27 +103,36 @@ impl InferencePool {
         self.shared.stages.iter().find(|known| known.name() == stage).map_or(&[], |known| known.images())
     }
 
-    /// Runs a stage on the next free thread, interactive before batch. Waits for a place while the
-    /// lane is full. When the returned future is dropped before the stage starts, it never starts;
-    /// a stage that has started runs to its end, but its outcome is void once it took `limit`.
-    /// Waiting for a thread does not count: a busy machine must not burn attempts.
-    pub async fn run(&self, stage: StageName, input: StageInput, lane: Lane, limit: Duration) -> Outcome {
+    /// Runs a stage on the next free thread: interactive before batch, then the oldest verification first. Callers bound
+    /// how many wait. When the returned future is dropped before the stage starts, it never starts; one that has
+    /// started runs to its end, but its outcome is void once it took `limit`. Waiting does not count: a busy machine
+    /// must not burn attempts.
+    pub async fn run(
+        &self,
+        verification: VerificationId,
+        stage: StageName,
+        input: StageInput,
+        lane: Lane,
+        limit: Duration,
+    ) -> Outcome {
         let closed =
             || Outcome::Retry { class: "shutting_down", message: "the worker is stopping".to_owned() };
-        let (index, arrived) = (lane_index(lane), Instant::now());
+        let arrived = Instant::now();
         let waits = WaitingRun::counted(lane);
-        let [interactive, batch] = &self.places;
-        let places = if index == 0 { interactive } else { batch };
-        let Ok(place) = Arc::clone(places).acquire_owned().await else { return closed() };
         let ((started, start), (reply, answer)) = (oneshot::channel(), oneshot::channel());
         {
             let mut waiting = self.shared.lock();
             if waiting.closed {
                 return closed();
             }
-            if let Some(queue) = waiting.lanes.get_mut(index) {
-                queue.push_back(Job { stage, input, started, reply, _place: place });
-            }
+            waiting.arrived += 1;
+            let turn = Turn { verification, arrival: waiting.arrived };
+            let [interactive, batch] = &mut waiting.lanes;
+            let queue = match lane {
+                Lane::Interactive => interactive,
+                Lane::Batch => batch,
+            };
+            queue.insert(turn, Job { stage, input, started, reply });
         }
         self.shared.arrived.notify_one();
         if start.await.is_err() {
@@ -173,8 +167,7 @@ impl Shared {
     }
 
     fn work(&self, mut engine: Engine) {
-        while let Some(Job { stage, input, started, reply, _place: place }) = self.next() {
-            drop(place);
+        while let Some(Job { stage, input, started, reply }) = self.next() {
             // Nobody waits any more.
             if started.send(()).is_err() {
                 continue;
@@ -193,7 +186,7 @@ impl Shared {
             if waiting.closed {
                 return None;
             }
-            if let Some(job) = waiting.lanes.iter_mut().find_map(VecDeque::pop_front) {
+            if let Some((_, job)) = waiting.lanes.iter_mut().find_map(BTreeMap::pop_first) {
                 return Some(job);
             }
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +249,7 @@ mod tests {
         let (started, starts) = mpsc::channel();
         let (orders, taken) = mpsc::channel();
         let fake = Fake { started: Mutex::new(started), orders: Mutex::new(taken) };
-        let pool = InferencePool::with_engines(vec![Engine::empty()], 4, vec![Arc::new(fake)]).unwrap();
+        let pool = InferencePool::with_engines(vec![Engine::empty()], vec![Arc::new(fake)]).unwrap();
         (Arc::new(pool), starts, orders)
     }
 
@@ -265,7 +258,7 @@ mod tests {
     }
 
     fn queued(pool: &InferencePool) -> usize {
-        pool.shared.lock().lanes.iter().map(VecDeque::len).sum()
+        pool.shared.lock().lanes.iter().map(BTreeMap::len).sum()
     }
 
     async fn until_queued(pool: &InferencePool, count: usize) {
@@ -279,7 +272,7 @@ mod tests {
         let (pool, starts, orders) = one_thread();
         let submit = |label: &str, lane| {
             let (pool, input) = (Arc::clone(&pool), input(label));
-            async move { pool.run(StageName::Fraud, input, lane, LIMIT).await }
+            async move { pool.run(VerificationId::generate(), StageName::Fraud, input, lane, LIMIT).await }
         };
         let order = async {
             assert_eq!(starts.recv().unwrap().as_deref(), Some("first"));
@@ -306,49 +299,68 @@ mod tests {
         let (pool, _starts, orders) = one_thread();
         orders.send(Order::Panic).unwrap();
         orders.send(Order::Finish).unwrap();
-        let crashed = pool.run(StageName::Fraud, input("a"), Lane::Interactive, LIMIT).await;
+        let crashed = pool
+            .run(VerificationId::generate(), StageName::Fraud, input("a"), Lane::Interactive, LIMIT)
+            .await;
         assert!(matches!(crashed, Outcome::Retry { class: "crashed", .. }), "{crashed:?}");
-        let fine = pool.run(StageName::Fraud, input("b"), Lane::Interactive, LIMIT).await;
+        let fine = pool
+            .run(VerificationId::generate(), StageName::Fraud, input("b"), Lane::Interactive, LIMIT)
+            .await;
         assert!(matches!(fine, Outcome::Completed(_)), "{fine:?}");
     }
 
     #[tokio::test]
-    async fn a_full_lane_makes_callers_wait_and_loses_none() {
+    async fn the_oldest_verification_is_first_and_its_stages_follow_in_the_order_they_came() {
         let (pool, starts, orders) = one_thread();
-        let runs = (0..12).map(|number| {
-            let pool = Arc::clone(&pool);
-            async move { pool.run(StageName::Fraud, input(&number.to_string()), Lane::Batch, LIMIT).await }
-        });
-        let drive = async {
-            for _ in 0..12 {
-                until_started(&starts).await;
-                assert!(queued(&pool) <= 4, "more waiting than places");
-                orders.send(Order::Finish).unwrap();
-            }
+        let [older, newer] = ["ver_01JAAAAAAAAAAAAAAAAAAAAAAA", "ver_01JBBBBBBBBBBBBBBBBBBBBBBB"]
+            .map(|id| id.parse::<VerificationId>().unwrap());
+        let submit = |id: VerificationId, label: &str| {
+            let (pool, input) = (Arc::clone(&pool), input(label));
+            async move { pool.run(id, StageName::Fraud, input, Lane::Batch, LIMIT).await }
         };
-        let (outcomes, ()) = tokio::join!(futures_util::future::join_all(runs), drive);
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Completed(_))));
+        let order = async {
+            until_started(&starts).await;
+            until_queued(&pool, 3).await;
+            for label in ["older", "older too", "newer"] {
+                orders.send(Order::Finish).unwrap();
+                assert_eq!(starts.recv().unwrap().as_deref(), Some(label));
+            }
+            orders.send(Order::Finish).unwrap();
+        };
+        let running = submit(newer, "running");
+        let waiting = async {
+            until_queued(&pool, 0).await;
+            tokio::join!(submit(newer, "newer"), submit(older, "older"), submit(older, "older too"))
+        };
+        let (running, (newer, older, too), ()) = tokio::join!(running, waiting, order);
+        for outcome in [running, newer, older, too] {
+            assert!(matches!(outcome, Outcome::Completed(_)), "{outcome:?}");
+        }
     }
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_not_started() {
         let (pool, starts, orders) = one_thread();
         let abandoned = async {
-            let late = pool.run(StageName::Fraud, input("late"), Lane::Batch, LIMIT);
+            let late =
+                pool.run(VerificationId::generate(), StageName::Fraud, input("late"), Lane::Batch, LIMIT);
             tokio::select! { biased; _ = late => panic!("ran"), () = until_queued(&pool, 1) => {} }
             orders.send(Order::Finish).unwrap();
         };
         let first = async {
-            let (outcome, ()) =
-                tokio::join!(pool.run(StageName::Fraud, input("first"), Lane::Batch, LIMIT), async {
+            let (outcome, ()) = tokio::join!(
+                pool.run(VerificationId::generate(), StageName::Fraud, input("first"), Lane::Batch, LIMIT),
+                async {
                     until_started(&starts).await;
                     abandoned.await;
-                });
+                }
+            );
             outcome
         };
         assert!(matches!(first.await, Outcome::Completed(_)));
         orders.send(Order::Finish).unwrap();
-        let next = pool.run(StageName::Fraud, input("next"), Lane::Batch, LIMIT).await;
+        let next =
+            pool.run(VerificationId::generate(), StageName::Fraud, input("next"), Lane::Batch, LIMIT).await;
         assert!(matches!(next, Outcome::Completed(_)));
         assert_eq!(starts.recv().unwrap().as_deref(), Some("next"));
     }
@@ -363,10 +375,13 @@ mod tests {
     async fn waiting_for_a_thread_does_not_count_and_running_does() {
         let (pool, _starts, orders) = one_thread();
         let (short, shorter) = (Duration::from_millis(600), Duration::from_millis(500));
-        let waiting = pool.run(StageName::Fraud, input("waiting"), Lane::Batch, shorter);
+        let waiting =
+            pool.run(VerificationId::generate(), StageName::Fraud, input("waiting"), Lane::Batch, shorter);
         let held = async {
             // Interactive, so that it is first; nobody lets it finish in time.
-            let held = pool.run(StageName::Fraud, input("held"), Lane::Interactive, short).await;
+            let held = pool
+                .run(VerificationId::generate(), StageName::Fraud, input("held"), Lane::Interactive, short)
+                .await;
             assert!(matches!(held, Outcome::Retry { class: "deadline_exceeded", .. }), "{held:?}");
             orders.send(Order::Finish).unwrap();
             orders.send(Order::Finish).unwrap();
@@ -378,7 +393,8 @@ mod tests {
     #[tokio::test]
     async fn a_stage_that_is_not_served_here_is_retried_elsewhere() {
         let (pool, _starts, _orders) = one_thread();
-        let outcome = pool.run(StageName::Ocr, input("a"), Lane::Batch, LIMIT).await;
+        let outcome =
+            pool.run(VerificationId::generate(), StageName::Ocr, input("a"), Lane::Batch, LIMIT).await;
         assert!(matches!(outcome, Outcome::Retry { class: "not_served", .. }), "{outcome:?}");
     }
 }

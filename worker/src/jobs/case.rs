@@ -32,7 +32,13 @@ pub(super) struct OpenCase {
     images: [OnceCell<Arc<SourceImage>>; 3],
 }
 
-/// Bounded by the memory that the decoded images of its cases may take.
+impl OpenCase {
+    fn held_bytes(&self) -> u64 {
+        self.images.iter().filter_map(OnceCell::get).map(|image| image.held_bytes()).sum()
+    }
+}
+
+/// Bounded by the memory that the images of its cases may take besides those that are in hand.
 pub(super) struct Cases {
     store: Store,
     blobs: Blobs,
@@ -61,7 +67,7 @@ impl Cases {
         let opened = cell.get_or_try_init(|| self.load(id)).await?.clone();
         match &opened {
             None => self.forget(id),
-            Some(_) => self.make_room(id),
+            Some(_) => self.make_room(),
         }
         Ok(opened)
     }
@@ -83,20 +89,23 @@ impl Cases {
         Ok(Some(Arc::new(OpenCase { case, key, images: Default::default() })))
     }
 
-    /// Drops the cases used longest ago until the rest fits; those in use live on in their jobs.
-    fn make_room(&self, newest: VerificationId) {
+    /// Drops the cases used longest ago until the rest fits. Those in hand stay: dropping them would free
+    /// nothing, and the next stage would fetch and decode its images again.
+    fn make_room(&self) {
         let mut kept = self.kept();
-        let mut total: u64 =
-            kept.cases.iter().filter_map(|(_, cell)| Some(decoded_bytes(cell.get()?.as_ref()?))).sum();
-        while total > self.limit_bytes {
-            match kept.cases.peek_lru() {
-                Some((oldest, cell)) if *oldest != newest => {
-                    total -= cell.get().and_then(Option::as_ref).map_or(0, decoded_bytes);
-                    let oldest = *oldest;
-                    kept.cases.pop(&oldest);
-                }
-                _ => return,
+        // In hand is what somebody has besides the cache.
+        let idle = kept.cases.iter().rev().filter_map(|(id, cell)| {
+            let case = cell.get()?.as_ref()?;
+            (Arc::strong_count(case) == 1).then(|| (*id, case.held_bytes()))
+        });
+        let idle: Vec<(VerificationId, u64)> = idle.collect();
+        let mut total: u64 = idle.iter().map(|(_, bytes)| bytes).sum();
+        for (id, bytes) in idle {
+            if total <= self.limit_bytes {
+                return;
             }
+            kept.cases.pop(&id);
+            total -= bytes;
         }
     }
 
@@ -166,13 +175,4 @@ impl Cases {
     pub(super) const fn blobs(&self) -> &Blobs {
         &self.blobs
     }
-}
-
-/// RGB pixels and a scaled copy, plus the encoded bytes.
-fn decoded_bytes(open: &Arc<OpenCase>) -> u64 {
-    open.case
-        .images
-        .iter()
-        .map(|info| u64::from(info.width_px) * u64::from(info.height_px) * 4 + info.size_bytes)
-        .sum()
 }

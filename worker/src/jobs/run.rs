@@ -152,7 +152,7 @@ impl Runner {
                 };
             }
         };
-        match self.pool.run(stage, input, job.lane, self.stage_deadline).await {
+        match self.pool.run(job.verification_id, stage, input, job.lane, self.stage_deadline).await {
             Outcome::Completed(completed) => {
                 let mut timing = completed.timing;
                 timing.queue_ms = queued.as_secs_f32().max(0.0) * 1e3;

@@ -44,13 +44,16 @@ pub(super) struct Candidate {
 
 impl Candidate {
     pub fn mean_support(&self) -> f32 {
-        let real = self.support.iter().zip(self.outline.is_frame).filter(|(_, is_frame)| !is_frame);
-        real.map(|(support, _)| support).sum::<f32>() / (4 - self.outline.frames()).max(1) as f32
+        self.own_support().sum::<f32>() / (4 - self.outline.frames()).max(1) as f32
     }
 
     pub fn least_support(&self) -> f32 {
-        let real = self.support.iter().zip(self.outline.is_frame).filter(|(_, is_frame)| !is_frame);
-        real.map(|(support, _)| *support).fold(1.0, f32::min)
+        self.own_support().fold(1.0, f32::min)
+    }
+
+    /// Of the sides that are not borders of the picture.
+    fn own_support(&self) -> impl Iterator<Item = f32> {
+        self.support.into_iter().zip(self.outline.is_frame).filter(|(_, is_frame)| !is_frame).map(|(s, _)| s)
     }
 }
 

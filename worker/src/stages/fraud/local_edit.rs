@@ -144,21 +144,50 @@ fn outstanding(share: &[f32; PHASES], active: usize, own: &[bool; PHASES]) -> (u
 /// (Tukey's median polish): content, such as upright strokes, acts on whole rows and columns; a
 /// grid acts on one phase alone.
 fn residual(share: &[f32; PHASES]) -> [f32; PHASES] {
-    let mut values = *share;
+    let mut rows: Square = std::array::from_fn(|y| std::array::from_fn(|x| share[8 * y + x]));
     for _ in 0..3 {
-        for row in values.chunks_exact_mut(8) {
-            let mut sorted = [0.0; 8];
-            sorted.copy_from_slice(row);
-            let middle = median(&mut sorted);
-            row.iter_mut().for_each(|value| *value -= middle);
-        }
-        for column in 0..8 {
-            let mut sorted: [f32; 8] = std::array::from_fn(|row| values[8 * row + column]);
-            let middle = median(&mut sorted);
-            values.iter_mut().skip(column).step_by(8).for_each(|value| *value -= middle);
-        }
+        let of_rows = column_medians(std::array::from_fn(|x| rows.map(|row| row[x])));
+        rows = std::array::from_fn(|y| rows[y].map(|value| value - of_rows[y]));
+        let of_columns = column_medians(rows);
+        rows = rows.map(|row| std::array::from_fn(|x| row[x] - of_columns[x]));
     }
-    values
+    std::array::from_fn(|phase| rows[phase / 8][phase % 8])
+}
+
+/// A value per phase.
+type Square = [[f32; 8]; 8];
+
+/// Exchanges that sort eight values (Dobbelaere's list of sorting networks). The same for every column, so that
+/// the processor does all at once: it runs for every window of a picture.
+const SORTING: [(usize, usize); 19] = [
+    (0, 2),
+    (1, 3),
+    (4, 6),
+    (5, 7),
+    (0, 4),
+    (1, 5),
+    (2, 6),
+    (3, 7),
+    (0, 1),
+    (2, 3),
+    (4, 5),
+    (6, 7),
+    (2, 4),
+    (3, 5),
+    (1, 4),
+    (3, 6),
+    (1, 2),
+    (3, 4),
+    (5, 6),
+];
+
+fn column_medians(mut rows: Square) -> [f32; 8] {
+    for (upper, lower) in SORTING {
+        let (a, b) = (rows[upper], rows[lower]);
+        rows[upper] = std::array::from_fn(|x| if a[x] < b[x] { a[x] } else { b[x] });
+        rows[lower] = std::array::from_fn(|x| if a[x] < b[x] { b[x] } else { a[x] });
+    }
+    std::array::from_fn(|x| (rows[3][x] + rows[4][x]) / 2.0)
 }
 
 /// Robust standard deviation of the residual, at least what counting so many coefficients gives
@@ -171,10 +200,11 @@ fn deviation(residual: &[f32; PHASES], share: &[f32; PHASES], active: usize) -> 
     spread.max(chance).max(1e-4)
 }
 
-/// Of an even number of values, which it sorts. Runs for every window of a picture: no allocation.
+/// Of an even number of values, which it reorders.
 fn median<const COUNT: usize>(values: &mut [f32; COUNT]) -> f32 {
-    values.sort_unstable_by(f32::total_cmp);
-    (values[COUNT / 2 - 1] + values[COUNT / 2]) / 2.0
+    let (below, upper, _) = values.select_nth_unstable_by(COUNT / 2, f32::total_cmp);
+    let lower = below.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    (lower + *upper) / 2.0
 }
 
 #[cfg(test)]
@@ -214,6 +244,23 @@ mod tests {
 
     fn judged(bytes: Vec<u8>) -> Finding {
         find(&luminance(&opened(bytes)), GridOrigin::default())
+    }
+
+    #[test]
+    fn medians_are_those_of_sorted_columns() {
+        // A network that sorts all zeros and ones sorts everything.
+        for bits in 0..256u32 {
+            let rows: Square = std::array::from_fn(|y| {
+                std::array::from_fn(|x| (bits.rotate_left(x as u32) >> y & 1) as f32)
+            });
+            let expected: [f32; 8] = std::array::from_fn(|x| {
+                let mut column = rows.map(|row| row[x]);
+                column.sort_by(f32::total_cmp);
+                (column[3] + column[4]) / 2.0
+            });
+            assert_eq!(column_medians(rows), expected, "{bits:08b}");
+        }
+        assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), 2.5);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! others, in logical order (as they are typed). Documents of other states cost nothing.
 
 use super::frame::Frame;
-use super::geometry::TextBox;
+use super::geometry::{Point, TextBox};
 use super::lines::TextLine;
 use super::mrz::Part;
 use super::recognition::{Keep, Recognised, Recogniser};
@@ -86,11 +86,19 @@ pub fn read_doubtful(
     Ok(())
 }
 
-/// A line that is in Arabic beyond doubt and in nothing else, as it is typed, and the confidence.
-pub fn sure(reading: &Recognised) -> Option<(String, f32)> {
-    let line = logical(&reading.text);
-    let beyond_doubt = reading.confidence >= SURE && !line.contains(LATIN_WORD);
-    (beyond_doubt && line.chars().any(arabic::is_letter)).then_some((line, reading.confidence))
+/// Whether a line is in Arabic beyond doubt and in nothing else.
+pub fn is_sure(reading: &Recognised) -> bool {
+    // A number of a document with its letters in front is no word in Arabic.
+    let is_number =
+        |word: &str| word.chars().any(|c| c.is_ascii_digit()) && word.chars().any(arabic::is_letter);
+    let text = &reading.text;
+    let beyond_doubt = reading.confidence >= SURE && !text.contains(LATIN_WORD);
+    beyond_doubt && text.chars().any(arabic::is_letter) && !text.split(' ').any(is_number)
+}
+
+/// As it is typed.
+pub fn line(reading: &Recognised, place: TextBox, along: Point) -> TextLine {
+    TextLine::new(logical(&reading.text), reading.confidence, place, along)
 }
 
 /// In the order in which the picture has it, from left to right. `None` where the box has no area.
@@ -200,6 +208,22 @@ mod tests {
     #[test]
     fn a_mark_that_joins_no_digits_is_no_part_of_a_number() {
         assert_eq!(logical("12/-3 - 4"), "4 - 3-/12");
+    }
+
+    #[test]
+    fn a_letter_before_figures_is_a_number_and_no_word() {
+        let read = |text: &str, confidence| Recognised {
+            text: text.to_owned(),
+            confidence,
+            ..Recognised::default()
+        };
+        for text in ["ةيبرغملا ةكلمملا", "12 ةقنز", "١٩٩٠/٠٥/١٧ داليملا خيرات"]
+        {
+            assert!(is_sure(&read(text, 0.95)) && !is_sure(&read(text, 0.85)), "{text}");
+        }
+        for text in ["ر073268", "¤ ةقنز", "12.07.2035", ""] {
+            assert!(!is_sure(&read(text, 0.99)), "{text}");
+        }
     }
 
     #[test]

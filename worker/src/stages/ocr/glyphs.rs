@@ -48,6 +48,8 @@ pub fn glyphs(frame: &Frame<'_>, line: &TextBox) -> Vec<Glyph> {
 
 /// How far beyond its ends a line is searched for more of its print, in line thicknesses.
 const REACH: f32 = 6.0;
+/// Farther than a gap and the detector's margin.
+const SHORT_REACH: f32 = 1.0;
 /// Print that goes on leaves no wider gap between two characters, in line thicknesses.
 const WIDEST_GAP: f32 = 0.3;
 /// Ink of print that goes on is no wider than this, in line thicknesses: small letters run together.
@@ -59,11 +61,17 @@ const COARSE_ROWS: f32 = 32.0;
 /// text, a stamp), the detector sees the rest of a word alone. What reaches over the line's height is a frame
 /// or a picture, and ends it.
 pub fn whole_line(frame: &Frame<'_>, line: &TextBox) -> TextBox {
+    // Most lines end where they were found to end, and a short look tells.
+    let ends_there = lengthened(frame, line, SHORT_REACH) == *line;
+    if ends_there { *line } else { lengthened(frame, line, REACH) }
+}
+
+fn lengthened(frame: &Frame<'_>, line: &TextBox, reach: f32) -> TextBox {
     let unchanged = *line;
     if line.thickness < LEAST_THICKNESS_PX {
         return unchanged;
     }
-    let reach = REACH * line.thickness;
+    let reach = reach * line.thickness;
     let longer = TextBox { length: line.length + 2.0 * reach, ..*line };
     let scale = (line.thickness / COARSE_ROWS).max(1.0);
     let (columns, rows) = ((longer.length / scale).round() as u32, (line.thickness / scale).round() as u32);

@@ -19,17 +19,19 @@ mod letters;
 mod lines;
 pub mod mrz;
 mod orientation;
+mod reader;
 mod recognition;
 mod side;
 mod text_regions;
+mod trial;
 mod visual;
 mod zone;
 
 use super::{Outcome, Stage, StageClock, StageInput};
-use crate::inference::{Engine, InferenceError, Model};
+use crate::inference::{Engine, InferenceError};
 use jiff::civil::Date;
-use recognition::Recogniser;
-use side::Recognisers;
+use reader::Known;
+use recognition::Recognisers;
 use std::sync::OnceLock;
 use txid_imaging::{DOCUMENT_MEASURED_PX, ImageError, document_issues, find_document};
 use txid_shared::documents::{SUPPORTED, supported_country};
@@ -52,8 +54,7 @@ pub enum OcrError {
 /// The `ocr` stage. `today` decides the century of two-digit years.
 pub struct Ocr {
     today: fn() -> Date,
-    /// Quick, thorough, Arabic.
-    recognisers: OnceLock<[Recogniser; 3]>,
+    recognisers: OnceLock<Recognisers>,
 }
 
 impl Default for Ocr {
@@ -69,22 +70,16 @@ impl Ocr {
 
     /// Reads all document sides. Decoding times are in the images.
     pub fn read(&self, input: &StageInput, engine: &mut Engine) -> Result<OcrResult, OcrError> {
-        let [quick, thorough, arabic] = match self.recognisers.get() {
+        let recognisers = match self.recognisers.get() {
             Some(recognisers) => recognisers,
             // Every engine has the same files, so whoever comes second finds the same.
             None => {
-                let of = |model| Recogniser::of(model, engine);
-                let recognisers = [
-                    of(Model::QuickRecognition)?,
-                    of(Model::TextRecognition)?,
-                    of(Model::ArabicRecognition)?,
-                ];
+                let recognisers = Recognisers::of(engine)?;
                 self.recognisers.get_or_init(|| recognisers)
             }
         };
         let country = input.country.as_deref();
         let told_arabic = country.and_then(supported_country).is_some_and(|told| told.prints_arabic());
-        let recognisers = Recognisers { quick, thorough, arabic: told_arabic.then_some(arabic) };
         let (mut sides, mut issues) = (Vec::new(), Vec::new());
         let mut barcodes = Vec::new();
         let today = (self.today)();
@@ -96,7 +91,8 @@ impl Ocr {
             let outline = find_document(&small)?.scaled(ratio);
             let found = document_issues(&small, picture.width(), picture.height());
             let blurred = found.iter().any(|issue| issue.code == "blurred");
-            sides.push((image, side::read_side(&picture, &outline, blurred, recognisers, engine)?));
+            let known = Known { blurred, arabic: told_arabic };
+            sides.push((image, side::read_side(&picture, &outline, known, recognisers, engine)?));
             issues.push(found);
         }
         // Which state issued it may be known only now: the zone is on the back of most cards.
@@ -104,7 +100,7 @@ impl Ocr {
         if reads_arabic {
             for ((_, source), (_, side)) in input.images.document_sides().zip(&mut sides) {
                 let picture = source.decoded()?;
-                arabic::read_doubtful(&picture, side, arabic, engine)?;
+                arabic::read_doubtful(&picture, side, &recognisers.arabic, engine)?;
             }
         }
         let told = Told { country, document: input.document_type, ..Told::default() };

@@ -12,6 +12,10 @@ const LEAST_WIDTH_PX: u32 = 24;
 /// A line of a machine-readable zone has an aspect of about 31; nothing readable is wider.
 const MOST_WIDTH_PX: u32 = 2000;
 
+/// The quick recogniser is believed where it leaves no more doubt than this about any character. One in a hundred of
+/// these lines differs from what the thorough one reads, mostly in blanks around a slash (measured in MODELS.md).
+const QUICK_SURE: f32 = 0.9;
+
 /// A network that reads lines, and the characters of its classes: blank (`None`) first, space last.
 #[derive(Debug, Clone)]
 pub struct Recogniser {
@@ -21,7 +25,7 @@ pub struct Recogniser {
 
 impl Recogniser {
     /// From the model's metadata key `character`: one character per line.
-    pub fn of(model: Model, engine: &Engine) -> Result<Self, InferenceError> {
+    fn of(model: Model, engine: &Engine) -> Result<Self, InferenceError> {
         let listing = engine.metadata(model, "character")?.ok_or_else(|| InferenceError::Failed {
             model,
             message: "its metadata has no `character` list".to_owned(),
@@ -55,16 +59,41 @@ impl Recogniser {
     }
 }
 
+/// Who reads lines.
+pub struct Recognisers {
+    /// Reads first, and is believed where it is sure.
+    pub quick: Recogniser,
+    pub thorough: Recogniser,
+    pub arabic: Recogniser,
+}
+
+impl Recognisers {
+    pub fn of(engine: &Engine) -> Result<Self, InferenceError> {
+        Ok(Self {
+            quick: Recogniser::of(Model::QuickRecognition, engine)?,
+            thorough: Recogniser::of(Model::TextRecognition, engine)?,
+            arabic: Recogniser::of(Model::ArabicRecognition, engine)?,
+        })
+    }
+}
+
 /// What the network made of one crop.
 #[derive(Debug, Clone, Default)]
 pub struct Recognised {
     pub text: String,
     /// Mean probability of the characters, 0..1; 0 for an empty text.
     pub confidence: f32,
-    /// The least of them.
+    /// Of the most doubtful place, 0..1: how surely its character was seen, or that none was passed over.
     pub least: f32,
     /// Steps × classes, kept where asked for.
     pub probabilities: Vec<f32>,
+}
+
+impl Recognised {
+    /// Whether a quick reading is believed.
+    pub fn is_sure(&self) -> bool {
+        self.least >= QUICK_SURE
+    }
 }
 
 /// How wide a crop is made, in relation to its height.
@@ -114,25 +143,41 @@ pub fn recognise(
 
 /// The likeliest class of each step, repetitions and blanks dropped (CTC).
 fn best_path(probabilities: &[f32], classes: &[Option<char>]) -> Recognised {
-    let (mut text, mut sum, mut count, mut least, mut before) = (String::new(), 0.0, 0.0f32, 1.0f32, 0);
-    for step in probabilities.chunks_exact(classes.len().max(1)) {
-        let (best, probability) = step
-            .iter()
-            .copied()
-            .enumerate()
-            .fold((0, f32::NEG_INFINITY), |best, (i, p)| if p > best.1 { (i, p) } else { best });
-        if best != before
-            && let Some(Some(character)) = classes.get(best)
-        {
+    let steps = || probabilities.chunks_exact(classes.len().max(1));
+    let path: Vec<(usize, f32)> = steps().map(likeliest).collect();
+    let runs: Vec<&[(usize, f32)]> = path.chunk_by(|a, b| a.0 == b.0).collect();
+    let is_character = |class: usize| classes.get(class).is_some_and(Option::is_some);
+    let (mut text, mut sum, mut count, mut least) = (String::new(), 0.0, 0.0f32, 1.0f32);
+    let mut steps = steps();
+    for (at, run) in runs.iter().enumerate() {
+        let class = |run: &[(usize, f32)]| run.first().map(|(class, _)| *class);
+        let Some(&(here, first)) = run.first() else { continue };
+        if let Some(Some(character)) = classes.get(here) {
             text.push(*character);
-            sum += probability;
+            sum += first;
             count += 1.0;
-            least = least.min(probability);
+            least = least.min(run.iter().map(|(_, probability)| *probability).fold(0.0, f32::max));
         }
-        before = best;
+        // What a step tells beside its own may be the end of the character before or the beginning of the next.
+        let around = |runs: &mut dyn Iterator<Item = &&[(usize, f32)]>| {
+            runs.filter_map(|run| class(run)).find(|class| is_character(*class))
+        };
+        let before = around(&mut runs[..at].iter().rev());
+        let behind = around(&mut runs[at + 1..].iter());
+        for step in steps.by_ref().take(run.len()) {
+            let others = step.iter().enumerate().filter(|(class, _)| {
+                *class != here && is_character(*class) && before != Some(*class) && behind != Some(*class)
+            });
+            least = least.min(1.0 - others.map(|(_, probability)| *probability).fold(0.0, f32::max));
+        }
     }
     let (confidence, least) = if count > 0.0 { (sum / count, least) } else { (0.0, 0.0) };
     Recognised { text: text.trim().to_owned(), confidence, least, probabilities: Vec::new() }
+}
+
+fn likeliest(step: &[f32]) -> (usize, f32) {
+    let each = step.iter().copied().enumerate();
+    each.fold((0, f32::NEG_INFINITY), |best, (i, p)| if p > best.1 { (i, p) } else { best })
 }
 
 #[cfg(test)]
@@ -149,5 +194,26 @@ mod tests {
         assert!((read.confidence - 0.91).abs() < 1e-5 && (read.least - 0.91).abs() < 1e-5);
         let nothing = best_path(&[], &classes);
         assert_eq!((nothing.text.as_str(), nothing.confidence, nothing.least), ("", 0.0, 0.0));
+    }
+
+    /// Steps of blank, A, B and space.
+    fn least(steps: &[[f32; 4]]) -> f32 {
+        best_path(&steps.concat(), &[None, Some('A'), Some('B'), Some(' ')]).least
+    }
+
+    #[test]
+    fn a_character_is_as_sure_as_its_surest_step() {
+        let (begins, stands, blank) = ([0.4, 0.6, 0.0, 0.0], [0.02, 0.97, 0.01, 0.0], [0.99, 0.01, 0.0, 0.0]);
+        assert!((least(&[blank, begins, stands, blank]) - 0.97).abs() < 1e-5);
+        assert!((least(&[blank, begins, blank]) - 0.6).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_character_passed_over_is_a_doubt_and_the_edge_of_one_is_none() {
+        let (a, b) = ([0.01, 0.98, 0.01, 0.0], [0.01, 0.01, 0.98, 0.0]);
+        let (edge, passed_over) = ([0.6, 0.4, 0.0, 0.0], [0.6, 0.0, 0.0, 0.4]);
+        assert!(least(&[a, edge, b]) > 0.97);
+        assert!((least(&[a, passed_over, b]) - 0.6).abs() < 1e-5, "a blank between words");
+        assert!((least(&[passed_over, a]) - 0.6).abs() < 1e-5, "before the first");
     }
 }

@@ -7,34 +7,20 @@ use super::frame::{Frame, Place};
 use super::geometry::{Point, TextBox, dot};
 use super::glyphs::whole_line;
 use super::lines::TextLine;
-use super::orientation::{rotation_degrees, telling_lines, text_axis};
-use super::recognition::{Keep, QUICK_WIDTH, Recognised, Recogniser, Width, recognise};
+use super::orientation::{rotation_degrees, text_axis};
+use super::reader::{Known, LineReading, Reader};
+use super::recognition::{Keep, Recognised, Recognisers};
+use super::trial::{Trial, reading_direction};
 use super::zone::{Piece, ZONE_ASPECT, Zone, could_be_zone, read_zone, speaks_for_zone};
 use crate::inference::Engine;
-use std::collections::BTreeMap;
 use txid_imaging::{Outline, RgbImage};
 use txid_shared::partial::{Polygon, QualityIssue, SideReading};
 use txid_shared::words::ImageRole;
 
 /// Thinner lines, in pixels of the original, are not legible.
 const LEAST_THICKNESS_PX: f32 = 9.0;
-/// Print is read as well at this share of its width (measured in MODELS.md).
-const PRINT_WIDTH: Width = Width::Narrowed(0.8);
-/// The quick recogniser is believed where each of its characters has this probability. One in a hundred of these
-/// lines differs from what the thorough one reads, which is unsure of half of them (measured in MODELS.md).
-const QUICK_SURE: f32 = 0.95;
-/// A line read with a confidence between these is read again at its full width: narrow letters and marks run
-/// together. Below them it is print of another script, or none.
-const READ_AGAIN: std::ops::Range<f32> = 0.8..0.94;
-/// Lines that tell the direction, and the mean confidence at which the first try is believed.
-/// Text read upside down stays far below (measured in MODELS.md).
-const TELLING_LINES: usize = 4;
-const SURE: f32 = 0.88;
 /// All lines of a page that is read in the right direction have more, in the mean.
 const LEAST_OF_A_PAGE: f32 = 0.85;
-/// A single line decides with so much confidence and so many characters that only stand one way.
-const CERTAIN: f32 = 0.95;
-const UPRIGHT_CHARACTERS: usize = 4;
 /// A document has 15 to 50 lines; a page of print has more and would cost seconds. Counted in
 /// line heights of text: 250 characters make about 130.
 const MOST_TEXT: f32 = 420.0;
@@ -115,19 +101,19 @@ impl Side {
 }
 
 /// Reads what lies within the outline, and the whole picture where there is none or where it seems to leave
-/// out a part of the document. `blurred`: it holds nothing that a closer look would show.
+/// out a part of the document.
 pub fn read_side(
     picture: &RgbImage,
     outline: &Outline,
-    blurred: bool,
-    recognisers: Recognisers<'_>,
+    known: Known,
+    recognisers: &Recognisers,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
     let framed = outline.corners.and_then(|corners| Some((corners, Frame::of_document(picture, &corners)?)));
     let Some((corners, frame)) = framed else {
-        return read_whole(picture, blurred, recognisers, engine);
+        return read_whole(picture, known, recognisers, engine);
     };
-    let (mut side, along) = read(frame, Look::Usual, recognisers, engine)?;
+    let (mut side, along) = read(frame, Look::Usual, known, recognisers, engine)?;
     let first = first_corner(along);
     let from_top_left = |corners: Polygon| std::array::from_fn(|n| corners[(n + first) % 4]);
     side.document = Some(from_top_left(corners));
@@ -139,7 +125,7 @@ pub fn read_side(
     if has_zone || reads_well || !text_beyond(picture, &corners, engine)? {
         return Ok(side);
     }
-    Ok(better(side, read_whole(picture, blurred, recognisers, engine)?))
+    Ok(better(side, read_whole(picture, known, recognisers, engine)?))
 }
 
 fn better(first: Side, second: Side) -> Side {
@@ -151,16 +137,16 @@ fn better(first: Side, second: Side) -> Side {
 /// was read, a thorough one is worth its time.
 fn read_whole(
     picture: &RgbImage,
-    blurred: bool,
-    recognisers: Recognisers<'_>,
+    known: Known,
+    recognisers: &Recognisers,
     engine: &mut Engine,
 ) -> Result<Side, OcrError> {
-    let (side, _) = read(Frame::whole(picture), Look::Usual, recognisers, engine)?;
+    let (side, _) = read(Frame::whole(picture), Look::Usual, known, recognisers, engine)?;
     let (_, has_zone, characters) = side.evidence();
-    if blurred || has_zone || characters >= ENOUGH_CHARACTERS {
+    if known.blurred || has_zone || characters >= ENOUGH_CHARACTERS {
         return Ok(side);
     }
-    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, recognisers, engine)?;
+    let (thorough, _) = read(Frame::whole(picture), Look::Thorough, known, recognisers, engine)?;
     Ok(better(side, thorough))
 }
 
@@ -189,32 +175,17 @@ fn first_corner(along: Point) -> usize {
         .map_or(0, |(corner, _)| corner)
 }
 
-/// Who reads lines.
-#[derive(Clone, Copy)]
-pub struct Recognisers<'a> {
-    /// Reads first, and is believed where it is sure.
-    pub quick: &'a Recogniser,
-    pub thorough: &'a Recogniser,
-    /// Where print in Arabic is to be expected: it tells how a picture stands, too.
-    pub arabic: Option<&'a Recogniser>,
-}
-
-struct Reader<'a> {
-    frame: Frame<'a>,
-    recognisers: Recognisers<'a>,
-    engine: &'a mut Engine,
-}
-
 /// All text of a frame, and the direction it is read in.
 fn read(
     frame: Frame<'_>,
     look: Look,
-    recognisers: Recognisers<'_>,
+    known: Known,
+    recognisers: &Recognisers,
     engine: &mut Engine,
 ) -> Result<(Side, Point), OcrError> {
     let mut boxes = detect(&frame, look, engine)?;
     boxes.retain(|found| found.thickness >= LEAST_THICKNESS_PX);
-    let mut reader = Reader { frame, recognisers, engine };
+    let mut reader = Reader { frame, known, recognisers, engine };
     let axis = text_axis(&boxes).unwrap_or([1.0, 0.0]);
     let trial = reading_direction(&boxes, axis, &mut reader)?;
     let mut along = trial.along;
@@ -222,11 +193,11 @@ fn read(
     // The recogniser reads a zone's fillers upside down as confidently as upright, and a script that it lacks
     // as badly: then a few lines do not tell, where nobody asked the recogniser of that script.
     let fillers = side.lines.iter().any(|line| line.text.matches('>').count() >= FILLERS);
-    let told = trial.decided() || recognisers.arabic.is_some() || side.lines.is_empty();
+    let told = trial.decided() || known.arabic || side.lines.is_empty();
     let doubted = !told && side.confidence() < LEAST_OF_A_PAGE;
     if side.zone.is_none() && (fillers || doubted) {
         let turned = [-along[0], -along[1]];
-        let other = reader.along(&boxes, &Trial { along: turned, ..Trial::default() })?;
+        let other = reader.along(&boxes, &Trial::untried(turned))?;
         if fillers || other.evidence() > side.evidence() {
             (side, along) = (other, turned);
         }
@@ -235,36 +206,6 @@ fn read(
 }
 
 impl Reader<'_> {
-    fn read(&mut self, place: &TextBox, width: Width) -> Result<Option<Recognised>, OcrError> {
-        Ok(recognise(&self.frame, place, width, Keep::Text, self.recognisers.thorough, self.engine)?)
-    }
-
-    fn read_quickly(&mut self, place: &TextBox, keep: Keep) -> Result<Option<Recognised>, OcrError> {
-        Ok(recognise(&self.frame, place, QUICK_WIDTH, keep, self.recognisers.quick, self.engine)?)
-    }
-
-    /// As print in Arabic, where it is to be expected.
-    fn read_arabic(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
-        let Some(recogniser) = self.recognisers.arabic else { return Ok(None) };
-        Ok(arabic::recognise(&self.frame, place, recogniser, self.engine)?)
-    }
-
-    /// By the quick recogniser where it is sure, else by the thorough one, and once more where that is not sure either,
-    /// unless both read the same.
-    fn read_print(&mut self, place: &TextBox) -> Result<Option<Recognised>, OcrError> {
-        let quick = self.read_quickly(place, Keep::Text)?;
-        if quick.as_ref().is_some_and(|quick| quick.least >= QUICK_SURE) {
-            return Ok(quick);
-        }
-        let Some(narrowed) = self.read(place, PRINT_WIDTH)? else { return Ok(None) };
-        let agreed = quick.is_some_and(|quick| quick.text == narrowed.text);
-        if agreed || !READ_AGAIN.contains(&narrowed.confidence) {
-            return Ok(Some(narrowed));
-        }
-        let full = self.read(place, Width::InRatio)?;
-        Ok([narrowed].into_iter().chain(full).max_by(|a, b| a.confidence.total_cmp(&b.confidence)))
-    }
-
     /// Everything read in the direction of the trial, whose readings are not made again.
     fn along(&mut self, boxes: &[TextBox], trial: &Trial) -> Result<Side, OcrError> {
         let along = trial.along;
@@ -275,35 +216,32 @@ impl Reader<'_> {
         let (mut pieces, mut ordinary) = (Vec::new(), Vec::new());
         for place in boxes {
             if place.length < ZONE_ASPECT * place.thickness {
-                ordinary.push(place);
+                ordinary.push((place, None));
                 continue;
             }
             match self.read_quickly(&place, Keep::Probabilities)? {
                 Some(reading) if speaks_for_zone(&reading.text) => pieces.push(Piece { place, reading }),
-                _ => ordinary.push(place),
+                reading => ordinary.push((place, reading)),
             }
         }
         let mut lines: Vec<TextLine> = Vec::new();
         let mut doubtful = Vec::new();
-        for place in within_budget(ordinary) {
-            let place = whole_line(&self.frame, &place);
-            // A tenth of the time that the other recogniser takes to make nothing of it.
-            let in_arabic = self.read_arabic(&place)?;
-            if let Some((text, confidence)) = in_arabic.as_ref().and_then(arabic::sure) {
-                lines.push(TextLine::new(text, confidence, place, along));
-                continue;
-            }
-            let reading = match trial.reading(&place) {
-                Some(known) => Some(known.clone()),
-                None => self.read_print(&place)?,
+        for (found, quick) in within_budget(ordinary) {
+            let place = whole_line(&self.frame, &found);
+            let LineReading { print, arabic, settled } = match trial.reading(&place) {
+                Some(known) => known.clone(),
+                None => self.read_line(&place, quick.filter(|_| place == found))?,
             };
-            let Some(reading) = reading else { continue };
+            let Some(reading) = print else {
+                lines.extend(arabic.as_ref().map(|reading| arabic::line(reading, place, along)));
+                continue;
+            };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });
                 continue;
             }
-            if reading.confidence < DOUBTFUL {
-                doubtful.push(Doubtful { place, confidence: reading.confidence, in_arabic });
+            if reading.confidence < DOUBTFUL && !(settled && self.known.arabic) {
+                doubtful.push(Doubtful { place, confidence: reading.confidence, in_arabic: arabic });
             }
             if reading.confidence >= LEAST_CONFIDENCE && !reading.text.is_empty() {
                 lines.push(TextLine::new(reading.text, reading.confidence, place, along));
@@ -341,81 +279,11 @@ fn pairs(piece: &Piece, line: &TextLine) -> bool {
     alike && apart < 4.0 * a.thickness && could_be_zone(&line.text)
 }
 
-/// Some lines as read in one direction.
-#[derive(Default)]
-struct Trial {
-    along: Point,
-    lines: Vec<(TextBox, Recognised)>,
-    /// Readings of the same lines in Arabic that are surer.
-    in_arabic: BTreeMap<usize, Recognised>,
-}
-
-impl Trial {
-    fn of(lines: &[TextBox], along: Point, reader: &mut Reader<'_>) -> Result<Self, OcrError> {
-        let mut trial = Self { along, ..Self::default() };
-        for line in lines {
-            let place = line.read_along(along);
-            let Some(reading) = reader.read_print(&place)? else { continue };
-            if decides(&reading) {
-                trial.lines.push((place, reading));
-                break;
-            }
-            let arabic = reader.read_arabic(&place)?.filter(|arabic| arabic.confidence > reading.confidence);
-            trial.in_arabic.extend(arabic.map(|arabic| (trial.lines.len(), arabic)));
-            trial.lines.push((place, reading));
-        }
-        Ok(trial)
-    }
-
-    /// Text in Arabic read upside down may pass for text: there both directions are compared.
-    fn is_sure(&self) -> bool {
-        self.decided() || self.in_arabic.is_empty() && self.confidence() >= SURE
-    }
-
-    fn confidence(&self) -> f32 {
-        let surest =
-            self.lines.iter().enumerate().map(|(at, (_, latin))| self.in_arabic.get(&at).unwrap_or(latin));
-        let (sum, weight) = surest.fold((0.0, 0.0), |(sum, weight), reading| {
-            // Garbage is often one confident character: longer texts count for more.
-            let length = reading.text.chars().count().max(1) as f32;
-            (sum + reading.confidence * length, weight + length)
-        });
-        if weight > 0.0 { sum / weight } else { 0.0 }
-    }
-
-    fn decided(&self) -> bool {
-        self.lines.last().is_some_and(|(_, reading)| decides(reading))
-    }
-
-    fn reading(&self, place: &TextBox) -> Option<&Recognised> {
-        self.lines.iter().find(|(read, _)| read == place).map(|(_, reading)| reading)
-    }
-}
-
-/// Whether one reading leaves no doubt: read with certainty, and with characters that would not pass
-/// for others upside down, as those of `SONOX` or `1961` do.
-fn decides(reading: &Recognised) -> bool {
-    const TURNABLE: &str = "0168925HINOSXZMWLosxzunpdbqlI|.,:;-_/'\\\"()<> ";
-    let upright = reading.text.chars().filter(|c| !TURNABLE.contains(*c)).count();
-    reading.confidence >= CERTAIN && upright >= UPRIGHT_CHARACTERS
-}
-
-/// Along the axis or against it: whichever the recogniser reads with more confidence.
-fn reading_direction(boxes: &[TextBox], axis: Point, reader: &mut Reader<'_>) -> Result<Trial, OcrError> {
-    let telling = telling_lines(boxes, TELLING_LINES);
-    let forward = Trial::of(&telling, axis, reader)?;
-    if telling.is_empty() || forward.is_sure() {
-        return Ok(forward);
-    }
-    let backward = Trial::of(&telling, [-axis[0], -axis[1]], reader)?;
-    Ok(if backward.decided() || backward.confidence() > forward.confidence() { backward } else { forward })
-}
-
 /// The lines worth reading, best detected first, as far as the budget goes.
-fn within_budget(mut boxes: Vec<TextBox>) -> Vec<TextBox> {
-    boxes.sort_by(|a, b| b.score.total_cmp(&a.score));
+fn within_budget<T>(mut boxes: Vec<(TextBox, T)>) -> Vec<(TextBox, T)> {
+    boxes.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
     let mut spent = 0.0;
-    boxes.retain(|found| {
+    boxes.retain(|(found, _)| {
         spent += found.length / found.thickness;
         spent <= MOST_TEXT
     });

@@ -6,8 +6,7 @@ use super::geometry::{Point, TextBox, dot};
 use super::glyphs::{Glyph, glyphs};
 use super::lines::TextLine;
 use super::mrz::{Decoded, Emissions, LineSignal, decode, looks_like_mrz};
-use super::recognition::{Keep, QUICK_WIDTH, Recognised, Recogniser, Width, recognise};
-use super::side::Recognisers;
+use super::recognition::{Keep, QUICK_WIDTH, Recognised, Recogniser, Recognisers, Width, recognise};
 use crate::inference::Engine;
 
 /// A whole line of a zone is at least this much longer than thick: 30 characters of 2.54 mm over
@@ -58,7 +57,7 @@ pub fn read_zone(
     pieces: &[Piece],
     along: Point,
     frame: &Frame<'_>,
-    recognisers: Recognisers<'_>,
+    recognisers: &Recognisers,
     engine: &mut Engine,
 ) -> Result<Option<Zone>, OcrError> {
     let rows = rows(pieces, along);
@@ -79,7 +78,7 @@ pub fn read_zone(
             let reading = recognise(frame, place, width, Keep::Probabilities, recogniser, engine)?;
             signals[row] = reading.map(|reading| signal(&reading, &heights[row], recogniser));
         }
-        let read = rows.iter().zip(&signals).filter_map(|(row, signal)| Some((row.place, signal.clone()?)));
+        let read = rows.iter().zip(&signals).filter_map(|(row, signal)| Some((row.place, signal.as_ref()?)));
         let zone = best_zone(&read.collect::<Vec<_>>());
         open = (0..rows.len()).filter(|row| is_open(&rows[*row].place, zone.as_ref())).collect();
         if let Some(zone) = zone
@@ -122,10 +121,10 @@ fn signal(reading: &Recognised, glyphs: &[Glyph], recogniser: &Recogniser) -> Li
 }
 
 /// The best zone that two or three neighbouring rows make.
-fn best_zone(rows: &[(TextBox, LineSignal)]) -> Option<Zone> {
+fn best_zone(rows: &[(TextBox, &LineSignal)]) -> Option<Zone> {
     let of = |count: usize| {
         rows.windows(count).filter_map(|window| {
-            let signals: Vec<LineSignal> = window.iter().map(|(_, signal)| signal.clone()).collect();
+            let signals: Vec<&LineSignal> = window.iter().map(|(_, signal)| *signal).collect();
             let places = window.iter().map(|(place, _)| *place).collect();
             Some(Zone { decoded: decode(&signals)?, places })
         })

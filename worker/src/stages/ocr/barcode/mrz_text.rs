@@ -18,7 +18,8 @@ pub fn facts(text: &str, today: Date) -> Option<Vec<Fact>> {
     }
     let lines = lines(text)?;
     let signals: Vec<LineSignal> = lines.iter().map(|line| signal(line)).collect();
-    let zone = decode(&signals).filter(|zone| zone.valid && zone.lines == lines)?;
+    let zone =
+        decode(&signals.iter().collect::<Vec<_>>()).filter(|zone| zone.valid && zone.lines == lines)?;
     let read = fields(&zone, today);
     Some(read.named().map(|(name, _, value)| Fact::new(name, value.clone(), value)).collect())
 }

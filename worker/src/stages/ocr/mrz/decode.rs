@@ -4,8 +4,9 @@ use super::super::glyphs::Glyph;
 use super::alphabet::{Allowed, FILLER, Symbol, character, symbol};
 use super::corrections::{Origin, corrections};
 use super::doubts;
+use super::emissions::Emissions;
 use super::heights;
-use super::lattice::{Aligned, Emissions, align};
+use super::lattice::{Aligned, align};
 use super::layout::{self, Cell, Layout, Part, Role};
 use super::names::likeliest_name;
 use super::pitch;
@@ -58,7 +59,7 @@ impl Decoded {
 }
 
 /// `None` where the lines are no machine-readable zone.
-pub fn decode(lines: &[LineSignal]) -> Option<Decoded> {
+pub fn decode(lines: &[&LineSignal]) -> Option<Decoded> {
     let fits = |format: &MrzFormat| {
         let (count, width) = layout::dimensions(*format);
         count == lines.len()
@@ -88,7 +89,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(layout: Layout, lines: &[LineSignal]) -> Option<Self> {
+    fn of(layout: Layout, lines: &[&LineSignal]) -> Option<Self> {
         let allowed: Vec<Vec<Allowed>> =
             layout.lines.iter().map(|cells| cells.iter().map(|cell| cell.allowed).collect()).collect();
         let align_all = |expected: Option<&[Vec<f32>]>| -> Option<Vec<Aligned>> {
@@ -111,7 +112,7 @@ impl Reading {
         Some(Self { layout, aligned, heights, likelihood })
     }
 
-    fn decoded(self, lines: &[LineSignal]) -> Decoded {
+    fn decoded(self, lines: &[&LineSignal]) -> Decoded {
         let first = self.solved();
         let (reading, solved) = match self.with_long_number(lines) {
             Some((longer, solved)) if !first.satisfied || longer.likelihood > self.likelihood => {
@@ -124,7 +125,7 @@ impl Reading {
 
     /// A document number of a TD1 that goes on in the optional data: a filler stands where its
     /// check digit would be.
-    fn with_long_number(&self, lines: &[LineSignal]) -> Option<(Self, Solved)> {
+    fn with_long_number(&self, lines: &[&LineSignal]) -> Option<(Self, Solved)> {
         let place = self.layout.lines.first()?.get(14)?;
         if self.layout.format != MrzFormat::Td1 || place.role == Role::Free {
             return None;
@@ -164,7 +165,7 @@ impl Reading {
         Solved { lines: solution.lines, plain, satisfied: true, alternatives: solution.alternatives }
     }
 
-    fn described(self, solved: Solved, lines: &[LineSignal]) -> Decoded {
+    fn described(self, solved: Solved, lines: &[&LineSignal]) -> Decoded {
         let check_digits: Vec<CheckDigit> = solve::check_digits(&self.layout, &solved.lines)
             .into_iter()
             .map(|(checked, printed, computed)| CheckDigit {

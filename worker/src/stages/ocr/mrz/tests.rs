@@ -33,7 +33,7 @@ fn read(lines: &[&str], alternatives: &[Alternative]) -> Option<Decoded> {
             }
         })
         .collect();
-    let decoded = decode(&signals)?;
+    let decoded = decode(&signals.iter().collect::<Vec<_>>())?;
     for (line, text) in lines.iter().enumerate() {
         let of_line: Vec<_> = decoded.corrections.iter().filter(|c| c.line == line).collect();
         assert_eq!(undo(&decoded.lines[line], &of_line), *text, "a correction is missing");

@@ -155,6 +155,11 @@ impl Dictionary {
         &GENERAL
     }
 
+    /// The labels themselves, folded.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.phrases.iter().map(|phrase| phrase.text.as_str())
+    }
+
     /// The general labels and a document's own, which go before general ones of the same text.
     pub fn with(own: &BTreeMap<Kind, Vec<String>>) -> Self {
         let own =

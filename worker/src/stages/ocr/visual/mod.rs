@@ -8,6 +8,7 @@
 
 mod checks;
 mod folding;
+mod form_text;
 mod frame;
 mod labels;
 mod numbers;
@@ -23,6 +24,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use form_text::is_form_text;
 pub use frame::Frame;
 pub use labels::Kind;
 pub use templates::{Template, Told};

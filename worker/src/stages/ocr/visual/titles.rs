@@ -35,14 +35,23 @@ struct Known {
     meaning: Meaning,
 }
 
-/// Phrases without spaces (recognisers lose them in spaced-out titles) by their length in bytes.
-static KNOWN: LazyLock<BTreeMap<usize, Vec<Known>>> = LazyLock::new(|| {
-    // Part of the program, and a test parses it.
-    let vocabulary = toml::from_str(include_str!("titles.toml")).unwrap_or(Vocabulary {
+// Part of the program, and a test parses it.
+static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+    toml::from_str(include_str!("titles.toml")).unwrap_or(Vocabulary {
         documents: Vec::new(),
         states: Vec::new(),
         others: Vec::new(),
-    });
+    })
+});
+
+/// Titles and names of states, and what other cards say of themselves.
+pub fn vocabulary() -> impl Iterator<Item = &'static str> {
+    let Vocabulary { documents, states, others } = &*VOCABULARY;
+    documents.iter().chain(states).chain(others).map(String::as_str)
+}
+
+/// Phrases without spaces (recognisers lose them in spaced-out titles) by their length in bytes.
+static KNOWN: LazyLock<BTreeMap<usize, Vec<Known>>> = LazyLock::new(|| {
     let mut known = BTreeMap::new();
     let mut add = |phrase: &str, meaning| {
         let joined = folded_title(phrase);
@@ -52,9 +61,9 @@ static KNOWN: LazyLock<BTreeMap<usize, Vec<Known>>> = LazyLock::new(|| {
     };
     Template::own_labels().for_each(|phrase| add(phrase, Meaning::Label));
     phrases().for_each(|phrase| add(phrase, Meaning::Template));
-    vocabulary.documents.iter().for_each(|phrase| add(phrase, Meaning::Document));
-    vocabulary.states.iter().for_each(|phrase| add(phrase, Meaning::State));
-    vocabulary.others.iter().for_each(|phrase| add(phrase, Meaning::Other));
+    VOCABULARY.documents.iter().for_each(|phrase| add(phrase, Meaning::Document));
+    VOCABULARY.states.iter().for_each(|phrase| add(phrase, Meaning::State));
+    VOCABULARY.others.iter().for_each(|phrase| add(phrase, Meaning::Other));
     let mut by_length: BTreeMap<usize, Vec<Known>> = BTreeMap::new();
     for (phrase, meaning) in known {
         let letters = Letters::of(&phrase);
