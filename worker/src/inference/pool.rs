@@ -103,10 +103,10 @@ impl InferencePool {
         self.shared.stages.iter().find(|known| known.name() == stage).map_or(&[], |known| known.images())
     }
 
-    /// Runs a stage on the next free thread: interactive before batch, then the oldest verification first. Callers bound
-    /// how many wait. When the returned future is dropped before the stage starts, it never starts; one that has
-    /// started runs to its end, but its outcome is void once it took `limit`. Waiting does not count: a busy machine
-    /// must not burn attempts.
+    /// Runs a stage on the next free thread: interactive before batch, then the oldest verification first. Callers
+    /// bound how many wait. When the returned future is dropped before the stage starts, it never starts; one that
+    /// has started runs to its end, but its outcome is void once it took `limit`. Waiting does not count: a busy
+    /// machine must not burn attempts.
     pub async fn run(
         &self,
         verification: VerificationId,

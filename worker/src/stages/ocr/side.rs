@@ -233,13 +233,15 @@ impl Reader<'_> {
                 None => self.read_line(&place, quick.filter(|_| place == found))?,
             };
             let Some(reading) = print else {
-                lines.extend(arabic.as_ref().map(|reading| arabic::line(reading, place, along)));
+                let sure = arabic.filter(|_| settled);
+                lines.extend(sure.map(|reading| arabic::line(&reading, place, along)));
                 continue;
             };
             if speaks_for_zone(&reading.text) {
                 pieces.push(Piece { place, reading });
                 continue;
             }
+            // What is settled would be read in Arabic in vain, unless nobody knew of Arabic yet.
             if reading.confidence < DOUBTFUL && !(settled && self.known.arabic) {
                 doubtful.push(Doubtful { place, confidence: reading.confidence, in_arabic: arabic });
             }

@@ -6,6 +6,7 @@ use super::orientation::telling_lines;
 use super::reader::{LineReading, Reader};
 use super::recognition::Recognised;
 use super::visual::is_form_text;
+
 /// Lines that tell the direction, and the mean confidence at which the first try is believed.
 /// Text read upside down stays far below (measured in MODELS.md).
 const TELLING_LINES: usize = 4;
@@ -63,8 +64,8 @@ impl Trial {
     }
 }
 
-/// Whether one reading leaves no doubt: read with certainty or known by every letter, and with characters that would not pass
-/// for others upside down, as those of `SONOX` or `1961` do.
+/// Whether one reading leaves no doubt: read with certainty or known by every letter, and with characters that
+/// would not pass for others upside down, as those of `SONOX` or `1961` do.
 fn decides(reading: &Recognised) -> bool {
     const TURNABLE: &str = "0168925HINOSXZMWLosxzunpdbqlI|.,:;-_/'\\\"()<> ";
     let upright = reading.text.chars().filter(|c| !TURNABLE.contains(*c)).count();

@@ -51,8 +51,8 @@ pub fn speaks_for_zone(text: &str) -> bool {
     looks_like_mrz(text) || text.matches('<').count() >= 3
 }
 
-/// Reads the zone that the pieces belong to: each line by the quick recogniser, what it leaves open by the thorough one,
-/// and what that leaves open once more in full width. `None` where they make none.
+/// Reads the zone that the pieces belong to: each line by the quick recogniser, what it leaves open by the thorough
+/// one, and what that leaves open once more in full width. `None` where they make none.
 pub fn read_zone(
     pieces: &[Piece],
     along: Point,
