@@ -143,36 +143,46 @@ pub fn recognise(
 
 /// The likeliest class of each step, repetitions and blanks dropped (CTC).
 fn best_path(probabilities: &[f32], classes: &[Option<char>]) -> Recognised {
-    let steps = || probabilities.chunks_exact(classes.len().max(1));
-    let path: Vec<(usize, f32)> = steps().map(likeliest).collect();
-    let runs: Vec<&[(usize, f32)]> = path.chunk_by(|a, b| a.0 == b.0).collect();
-    let is_character = |class: usize| classes.get(class).is_some_and(Option::is_some);
-    let (mut text, mut sum, mut count, mut least) = (String::new(), 0.0, 0.0f32, 1.0f32);
-    let mut steps = steps();
-    for (at, run) in runs.iter().enumerate() {
-        let class = |run: &[(usize, f32)]| run.first().map(|(class, _)| *class);
-        let Some(&(here, first)) = run.first() else { continue };
-        if let Some(Some(character)) = classes.get(here) {
+    let steps: Vec<&[f32]> = probabilities.chunks_exact(classes.len().max(1)).collect();
+    let path: Vec<(usize, f32)> = steps.iter().map(|step| likeliest(step)).collect();
+    let (mut text, mut sum, mut count) = (String::new(), 0.0, 0.0f32);
+    for run in path.chunk_by(|a, b| a.0 == b.0) {
+        if let Some((class, first)) = run.first()
+            && let Some(Some(character)) = classes.get(*class)
+        {
             text.push(*character);
             sum += first;
             count += 1.0;
+        }
+    }
+    let (confidence, least) =
+        if count > 0.0 { (sum / count, least(&steps, &path, classes)) } else { (0.0, 0.0) };
+    Recognised { text: text.trim().to_owned(), confidence, least, probabilities: Vec::new() }
+}
+
+/// Of the most doubtful place: a character is as sure as its surest step, and a step as it is that no other
+/// character stands there than its own and, since they run into each other, the ones before and behind.
+fn least(steps: &[&[f32]], path: &[(usize, f32)], classes: &[Option<char>]) -> f32 {
+    let character = |class: usize| classes.get(class).is_some_and(Option::is_some).then_some(class);
+    let (mut least, mut from) = (1.0f32, 0);
+    for run in path.chunk_by(|a, b| a.0 == b.0) {
+        let to = from + run.len();
+        let own = run.first().and_then(|(class, _)| character(*class));
+        if own.is_some() {
             least = least.min(run.iter().map(|(_, probability)| *probability).fold(0.0, f32::max));
         }
-        // What a step tells beside its own may be the end of the character before or the beginning of the next.
-        let around = |runs: &mut dyn Iterator<Item = &&[(usize, f32)]>| {
-            runs.filter_map(|run| class(run)).find(|class| is_character(*class))
-        };
-        let before = around(&mut runs[..at].iter().rev());
-        let behind = around(&mut runs[at + 1..].iter());
-        for step in steps.by_ref().take(run.len()) {
+        let before = path[..from].iter().rev().find_map(|(class, _)| character(*class));
+        let behind = path[to..].iter().find_map(|(class, _)| character(*class));
+        for step in &steps[from..to] {
             let others = step.iter().enumerate().filter(|(class, _)| {
-                *class != here && is_character(*class) && before != Some(*class) && behind != Some(*class)
+                let class = character(*class);
+                class.is_some() && ![own, before, behind].contains(&class)
             });
             least = least.min(1.0 - others.map(|(_, probability)| *probability).fold(0.0, f32::max));
         }
+        from = to;
     }
-    let (confidence, least) = if count > 0.0 { (sum / count, least) } else { (0.0, 0.0) };
-    Recognised { text: text.trim().to_owned(), confidence, least, probabilities: Vec::new() }
+    least
 }
 
 fn likeliest(step: &[f32]) -> (usize, f32) {
@@ -197,23 +207,23 @@ mod tests {
     }
 
     /// Steps of blank, A, B and space.
-    fn least(steps: &[[f32; 4]]) -> f32 {
+    fn doubted(steps: &[[f32; 4]]) -> f32 {
         best_path(&steps.concat(), &[None, Some('A'), Some('B'), Some(' ')]).least
     }
 
     #[test]
     fn a_character_is_as_sure_as_its_surest_step() {
         let (begins, stands, blank) = ([0.4, 0.6, 0.0, 0.0], [0.02, 0.97, 0.01, 0.0], [0.99, 0.01, 0.0, 0.0]);
-        assert!((least(&[blank, begins, stands, blank]) - 0.97).abs() < 1e-5);
-        assert!((least(&[blank, begins, blank]) - 0.6).abs() < 1e-5);
+        assert!((doubted(&[blank, begins, stands, blank]) - 0.97).abs() < 1e-5);
+        assert!((doubted(&[blank, begins, blank]) - 0.6).abs() < 1e-5);
     }
 
     #[test]
     fn a_character_passed_over_is_a_doubt_and_the_edge_of_one_is_none() {
         let (a, b) = ([0.01, 0.98, 0.01, 0.0], [0.01, 0.01, 0.98, 0.0]);
         let (edge, passed_over) = ([0.6, 0.4, 0.0, 0.0], [0.6, 0.0, 0.0, 0.4]);
-        assert!(least(&[a, edge, b]) > 0.97);
-        assert!((least(&[a, passed_over, b]) - 0.6).abs() < 1e-5, "a blank between words");
-        assert!((least(&[passed_over, a]) - 0.6).abs() < 1e-5, "before the first");
+        assert!(doubted(&[a, edge, b]) > 0.97);
+        assert!((doubted(&[a, passed_over, b]) - 0.6).abs() < 1e-5, "a blank between words");
+        assert!((doubted(&[passed_over, a]) - 0.6).abs() < 1e-5, "before the first");
     }
 }
